@@ -1,0 +1,1 @@
+"""The contract of Indelible: protos, and the code generated from them."""
