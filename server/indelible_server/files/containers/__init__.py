@@ -1,0 +1,40 @@
+"""Containers: where a format keeps its metadata blocks. A file is judged by its content, not by its name."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from ..plan import Patch
+from ..port import MediaFile
+from ..problems import FileProblem
+from . import jpeg
+
+
+class Container(Protocol):
+    """A file whose blocks are located. Nothing is ever parsed that could change on writing."""
+
+    @property
+    def width(self) -> int | None:
+        """Of the picture, in pixels, as stored."""
+
+    @property
+    def height(self) -> int | None:
+        """Of the picture, in pixels, as stored."""
+
+    @property
+    def xmp(self) -> bytes | None:
+        """The main XMP packet, padding included."""
+
+    @property
+    def refusal(self) -> FileProblem | None:
+        """Why nothing can be embedded, if so."""
+
+    def set_xmp(self, packet: bytes) -> tuple[Patch, ...]:
+        """The patches that put this packet in the place of the old one, and all that depends on its length."""
+
+
+def identify(media: MediaFile) -> Container | None:
+    """The container in a file; None for a format that nothing can be embedded into."""
+    if media.read(0, 3) == jpeg.MAGIC:
+        return jpeg.Jpeg(media)
+    return None

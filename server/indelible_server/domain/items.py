@@ -1,0 +1,93 @@
+"""Finding, counting and removing items."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from ..errors import FailedPrecondition, NotFound
+from ..storage import catalogs, intents, items
+from ..storage.catalogs import Catalog
+from ..storage.changeset import Changeset
+from ..storage.item import Item, ItemState
+from ..storage.items import SavedSearch, Selection
+from ..storage.parts import parts
+from . import item_state
+
+# Which kept count answers a listing without further conditions.
+KEPT = {
+    SavedSearch.ALL: "total",
+    SavedSearch.UNSYNCED: "unsynced",
+    SavedSearch.FAILED: "failed",
+    SavedSearch.CONFLICTED: "conflicted",
+    SavedSearch.HELD: "held",
+    SavedSearch.MISSING: "missing",
+}
+
+
+def by_id(tx: Connection, catalog: Catalog, item_id: int) -> Item:
+    """The item of this id."""
+    item = items.get(tx, catalog.catalog_id, item_id)
+    if item is None:
+        raise NotFound("ITEM_NOT_FOUND", f"There is no item {item_id} in {catalog.name!r}.", item=str(item_id))
+    return item
+
+
+def by_path(tx: Connection, catalog: Catalog, path: str, root_id: str) -> Item:
+    """The item shown under this path; refused when several roots hold it and none is named."""
+    found = items.by_path(tx, catalog.catalog_id, path, root_id)
+    if not found:
+        raise NotFound("ITEM_NOT_FOUND", f"There is no item {path!r} in {catalog.name!r}.", item=path)
+    if len(found) > 1:
+        roots = ", ".join(item.root_id for item in found)
+        raise FailedPrecondition(
+            "PATH_AMBIGUOUS",
+            f"{path!r} is in several roots: say which ({roots}).",
+            field="root_id",
+            roots=roots,
+        )
+    return found[0]
+
+
+def size(tx: Connection, catalog_id: int, search: SavedSearch, prefix: str, root_id: str) -> int:
+    """How many items a listing has; from the kept counts where they answer it."""
+    if not prefix and not root_id:
+        return int(getattr(catalogs.counts(tx, catalog_id), KEPT[search]))
+    return items.count(tx, catalog_id, search, prefix, root_id)
+
+
+def unsynced_size(tx: Connection, catalog_id: int, search: SavedSearch, prefix: str, root_id: str) -> int:
+    """How many of them are not synchronized."""
+    if search is SavedSearch.ALL:
+        return size(tx, catalog_id, SavedSearch.UNSYNCED, prefix, root_id)
+    if search is SavedSearch.MISSING:
+        return items.count(tx, catalog_id, search, prefix, root_id, unsynced=True)
+    return size(tx, catalog_id, search, prefix, root_id)
+
+
+def remove(tx: Connection, catalog: Catalog, selection: Selection) -> int:
+    """Take items out of the catalog; their files stay. Refused while a writer has one of them in hand."""
+    changeset = Changeset(tx, catalog.catalog_id)
+    ids = items.selected_ids(tx, catalog.catalog_id, selection)
+    for some in parts(ids):
+        if items.in_flight(tx, catalog.catalog_id, some) or intents.of_items(tx, catalog.catalog_id, some):
+            raise FailedPrecondition(
+                "CATALOG_BUSY",
+                "A file of the selection is being written at this moment. Try again in a second.",
+            )
+        for item in items.get_many(tx, catalog.catalog_id, some):
+            changeset.remove(item)
+    changeset.save()
+    return len(ids)
+
+
+def retry(tx: Connection, catalog: Catalog, selection: Selection, reasons: set[str]) -> int:
+    """Let failed items be tried again at once; returns how many. `reasons` empty: whatever they failed for."""
+    changeset = Changeset(tx, catalog.catalog_id)
+    retried = 0
+    for some in parts(items.selected_ids(tx, catalog.catalog_id, selection)):
+        for item in items.get_many(tx, catalog.catalog_id, some):
+            if item.state is ItemState.FAILED and (not reasons or item.failure in reasons):
+                changeset.update(item, item_state.retried(item, changeset.now))
+                retried += 1
+    changeset.save()
+    return retried

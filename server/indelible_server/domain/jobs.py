@@ -1,0 +1,49 @@
+"""Jobs: one of a kind at a time in a catalog, watched and cancelled by whoever may see the catalog."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from ..errors import FailedPrecondition, NotFound
+from ..storage import catalogs, jobs
+from ..storage.catalogs import Catalog
+from ..storage.ids import new_id
+from ..storage.jobs import Job
+from .principal import Principal
+
+IMPORT = "IMPORT"
+
+
+def start_import(tx: Connection, who: Principal, catalog: Catalog, path: str, root_id: str) -> Job:
+    """Queue an import of what is below `path` in one root, or in all of them."""
+    roots = [root.root_id for root in catalog.roots]
+    if not roots or (root_id and root_id not in roots):
+        wrong = f"no root {root_id!r}" if root_id else "no root: add one first"
+        raise NotFound("ROOT_NOT_FOUND", f"{catalog.name!r} has {wrong}.", root=root_id)
+    return _start(tx, who, catalog, IMPORT, {"path": path, "root_id": root_id})
+
+
+def find(tx: Connection, who: Principal, job_id: str) -> Job:
+    """The job, if its catalog exists for the caller."""
+    job = jobs.get(tx, job_id)
+    if job is None or not who.may_see(job.catalog_id):
+        raise NotFound("JOB_NOT_FOUND", f"There is no job {job_id!r}.", job=job_id)
+    return job
+
+
+def cancel(tx: Connection, who: Principal, job_id: str) -> Job:
+    """Ask a job to end at its next safe point. One that has ended stays as it is."""
+    job = find(tx, who, job_id)
+    return jobs.update(tx, job, cancel_requested=True) if job.ended_at is None else job
+
+
+def _start(tx: Connection, who: Principal, catalog: Catalog, kind: str, arguments: dict[str, str]) -> Job:
+    catalogs.lock(tx, catalog.catalog_id)
+    for other in jobs.active(tx, catalog.catalog_id, kind):
+        raise FailedPrecondition(
+            "JOB_RUNNING",
+            f"{catalog.name!r} has an {kind.lower()} under way already: watch or cancel job {other.job_id}.",
+            job=other.job_id,
+        )
+    job = Job(catalog.catalog_id, new_id(), kind, who.name, who.on_behalf_of, arguments=arguments)
+    return jobs.insert(tx, job)

@@ -1,0 +1,105 @@
+"""The switch, the one-time run and the status of a catalog's write-back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from sqlalchemy import Connection
+
+from ..storage import catalogs, due, leases, runs, writers
+from ..storage.catalogs import Catalog, Counts
+from ..storage.database import now_ms
+from ..storage.due import NotYet
+from ..storage.item import ItemState
+from ..storage.runs import Run
+from . import runs as run_rules
+from .activity import Activity, Due, Wait, activity
+
+
+@dataclass(frozen=True)
+class SyncStatus:
+    """A snapshot of a catalog's write-back."""
+
+    catalog: Catalog
+    counts: Counts
+    activity: Activity
+    waits: tuple[Wait, ...]
+    in_flight: int
+    run: Run | None
+
+    @property
+    def text(self) -> str:
+        """What a status bar shows."""
+        if self.run is not None and self.run.state == runs.RUNNING:
+            return f"Synchronizing: {self.run.counted:,} of {self.run.total:,}"
+        if self.counts.unsynced == 0:
+            return f"All {self.counts.total:,} synchronized"
+        return f"{self.counts.unsynced:,} of {self.counts.total:,} not synchronized"
+
+
+def status(tx: Connection, catalog: Catalog) -> SyncStatus:
+    """The present snapshot; its cost does not grow with the catalog."""
+    counts = catalogs.counts(tx, catalog.catalog_id)
+    active = runs.active(tx, catalog.catalog_id)
+    run = active or next(iter(runs.newest(tx, catalog.catalog_id, 1)), None)
+    in_flight = leases.count(tx, catalog.catalog_id)
+    state = None if active is None else active.state
+    present = _due(tx, catalog, counts, active)
+    doing, waits = activity(catalog.auto_sync, state, in_flight, present, len(writers.alive(tx)))
+    return SyncStatus(catalog, counts, doing, tuple(waits), in_flight, run)
+
+
+def set_auto_sync(tx: Connection, catalog: Catalog, on: bool) -> Catalog:
+    """Turn the switch; kept by the store, the same for every client. Repeated: nothing changes."""
+    if catalog.auto_sync == on:
+        return catalog
+    switched = replace(catalog, auto_sync=on)
+    catalogs.update(tx, switched)
+    return replace(switched, revision=catalog.revision + 1)
+
+
+def pause(tx: Connection, catalog: Catalog) -> Catalog:
+    """Auto-sync off and the run suspended; a writer stops at the next file boundary."""
+    catalogs.lock(tx, catalog.catalog_id)
+    run_rules.suspend(tx, catalog.catalog_id)
+    return set_auto_sync(tx, catalog, False)
+
+
+def may_write(tx: Connection, catalog_id: int) -> bool:
+    """Whether writers may begin another file of the catalog."""
+    catalog = catalogs.get(tx, catalog_id)
+    if catalog is None or catalog.deleted_at is not None:
+        return False
+    run = runs.active(tx, catalog_id)
+    return catalog.auto_sync or (run is not None and run.state == runs.RUNNING)
+
+
+def tend_runs(tx: Connection) -> None:
+    """End runs whose last members were counted without a write, or wait for an offline root for too long."""
+    for catalog in catalogs.list_all(tx):
+        run = runs.active(tx, catalog.catalog_id)
+        if run is not None:
+            catalogs.lock(tx, catalog.catalog_id)
+            run = run_rules.finish_if_done(tx, run)
+            if run.ended_at is None:
+                run_rules.give_up_if_stuck(tx, run, now_ms(tx))
+
+
+def _due(tx: Connection, catalog: Catalog, counts: Counts, run: Run | None) -> Due:
+    running = run is not None and run.state == runs.RUNNING
+    if not catalog.auto_sync and not running:
+        return Due()
+    later = due.not_yet(tx, catalog.catalog_id, now_ms(tx))
+    quiet, retry = later.get(ItemState.PENDING, NotYet()), later.get(ItemState.FAILED, NotYet())
+    offline = tuple((root.root_id, root.unsynced) for root in catalog.roots if root.offline_since is not None)
+    waiting = counts.unsynced - counts.failed - counts.conflicted - counts.held - sum(number for _, number in offline)
+    if run is not None and running and not catalog.auto_sync:
+        waiting = min(waiting, run.total - run.counted)
+    return Due(
+        ready=max(0, waiting - quiet.items),
+        quiet=quiet.items,
+        quiet_until=quiet.until,
+        retry=retry.items,
+        retry_until=retry.until,
+        offline=offline,
+    )

@@ -1,0 +1,153 @@
+"""Forms: the places inside a file where a field's value can be, each read and written in its own way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from .codecs import TEXT, Codec, Raw
+from .namespaces import name
+from .policy import Policy
+from .tags import Value, same
+from .xmp import Array, Packet
+
+
+class Rule(StrEnum):
+    """When a form is written.
+
+    PRIMARY always; BLOCK if its block is there; PRESENT if the form itself is there, blank included; FOLLOWER only if
+    it held the field's old value.
+    """
+
+    PRIMARY = "P"
+    BLOCK = "B"
+    PRESENT = "F"
+    FOLLOWER = "E"
+
+
+@dataclass
+class Metadata:
+    """What one home carries, parsed. Blocks that are None are not there."""
+
+    xmp: Packet | None = None
+    names: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.names = self.xmp.names() if self.xmp else set()
+
+    def packet(self) -> Packet:
+        """The XMP packet, made if there is none."""
+        self.xmp = self.xmp or Packet.empty()
+        return self.xmp
+
+
+class Form(Protocol):
+    """A place for a field's value.
+
+    `read` gives None where there is no value. `write` sets it, or removes the form for None; `old` is what the field
+    was before. `expected` is what `read` must give after writing: less than the value where the form cannot hold it.
+    """
+
+    @property
+    def rule(self) -> Rule:
+        """When it is written."""
+
+    @property
+    def is_source(self) -> bool:
+        """Whether the field is read from it, if no form before it has a value."""
+
+    def is_present(self, metadata: Metadata) -> bool: ...
+
+    def read(self, metadata: Metadata, policy: Policy) -> Value | None: ...
+
+    def write(self, metadata: Metadata, value: Value | None, old: Value | None, policy: Policy) -> None: ...
+
+    def expected(self, metadata: Metadata, value: Value | None, policy: Policy) -> Value | None: ...
+
+
+class Shape(StrEnum):
+    """How an XMP property is built."""
+
+    TEXT = "TEXT"
+    ALT = "ALT"
+    BAG = "BAG"
+    SEQ = "SEQ"
+
+
+STRUCTURE_STARTS = ("<?xml", "<OME", "ImageJ=", "Aperio", "{", "SCANIMAGE")
+STRUCTURE_LENGTH = 10_000
+
+
+def is_structure(text: str) -> bool:
+    """Whether a text only looks like a caption: it belongs to another program and is left alone."""
+    return len(text) > STRUCTURE_LENGTH or text.lstrip().startswith(STRUCTURE_STARTS)
+
+
+@dataclass(frozen=True)
+class XmpForm:
+    """An XMP property of one text or one list of texts."""
+
+    prop: str
+    rule: Rule
+    shape: Shape = Shape.TEXT
+    codec: Codec = TEXT
+    guarded: bool = False
+    prefix: str = ""
+
+    @property
+    def is_source(self) -> bool:
+        return self.rule is not Rule.FOLLOWER
+
+    def is_present(self, metadata: Metadata) -> bool:
+        if self.prop not in metadata.names or metadata.xmp is None:
+            return False
+        return not (self.guarded and is_structure(metadata.xmp.text(self.prop) or ""))
+
+    def read(self, metadata: Metadata, policy: Policy) -> Value | None:
+        raw = self._raw(metadata)
+        return None if raw is None else self.codec.decode(raw, policy)
+
+    def write(self, metadata: Metadata, value: Value | None, old: Value | None, policy: Policy) -> None:
+        raw = None if value is None else self.codec.encode(value, self._raw(metadata), policy)
+        packet = metadata.packet()
+        if raw is None:
+            packet.remove(self.prop)
+            metadata.names.discard(self.prop)
+            return
+        if self.prefix:
+            packet.declare(self.prefix, self.prop[1:].partition("}")[0])
+        metadata.names.add(self.prop)
+        if self.shape is Shape.TEXT:
+            packet.set_text(self.prop, raw)
+        elif self.shape is Shape.ALT:
+            packet.set_default(self.prop, raw, None if old is None else self.codec.encode(old, None, policy))
+        else:
+            packet.set_items(self.prop, raw, Array[self.shape])
+
+    def expected(self, metadata: Metadata, value: Value | None, policy: Policy) -> Value | None:
+        raw = None if value is None else self.codec.encode(value, self._raw(metadata), policy)
+        return None if raw is None else self.codec.decode(raw, policy)
+
+    def _raw(self, metadata: Metadata) -> Raw | None:
+        if not self.is_present(metadata) or metadata.xmp is None:
+            return None
+        if self.shape in (Shape.BAG, Shape.SEQ):
+            return metadata.xmp.items(self.prop)
+        return metadata.xmp.text(self.prop)
+
+
+def follows(form: Form, metadata: Metadata, field_name: str, old: Value | None, policy: Policy) -> bool:
+    """Whether a form is to be written when its field changes from `old`."""
+    if form.rule is Rule.PRIMARY:
+        return True
+    if not form.is_present(metadata):
+        return False
+    return form.rule is not Rule.FOLLOWER or same(field_name, form.read(metadata, policy), old)
+
+
+def xmp(
+    prefixed: str, rule: Rule, shape: Shape = Shape.TEXT, codec: Codec = TEXT, *, guarded: bool = False
+) -> XmpForm:
+    """A form of one of the namespaces that are known by their prefix."""
+    return XmpForm(name(prefixed), rule, shape, codec, guarded)

@@ -1,0 +1,112 @@
+"""Keywords in files: a list of paths, and beside it a flat list for those who know no paths."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from .codecs import Codec, Raw
+from .policy import FlatForm, Policy
+from .tags import SEPARATOR, levels, unique
+
+
+def combine(paths: Sequence[str], flat: Sequence[str], policy: Policy) -> list[str]:
+    """The keywords that a list of paths and a flat list say together: paths first, then what is no level of one."""
+    known = {key for keyword in paths for key in _keys_below(keyword)}
+    words = [keyword for keyword in flat if _key(keyword) not in known]
+    return [keyword for keyword in unique("keywords", [*paths, *words]) if not policy.is_private(keyword)]
+
+
+def _key(keyword: str) -> str:
+    return SEPARATOR.join(levels(keyword)).casefold()
+
+
+def _keys_below(keyword: str) -> set[str]:
+    """Each level of a path, and the path itself, as they may stand in a flat list."""
+    return {level.casefold() for level in levels(keyword)} | {_key(keyword)}
+
+
+def _is_path(keyword: str) -> bool:
+    return len(levels(keyword)) > 1
+
+
+def _spelled(keywords: Iterable[str], present: Sequence[str]) -> list[str]:
+    """The keywords, once each, in the spelling that the file has already."""
+    first = {_key(keyword): keyword for keyword in reversed(present)}
+    return [
+        first.get(_key(keyword), SEPARATOR.join(levels(keyword))) for keyword in unique("keywords", keywords)
+    ]
+
+
+def _encode_paths(value: Any, old: Raw | None, policy: Policy) -> list[str] | None:
+    # Some programs keep single words here too: those that are still wanted stay, others are not added.
+    present = old or []
+    known = {_key(keyword) for keyword in present}
+    kept = [keyword for keyword in value if _is_path(keyword) or _key(keyword) in known]
+    return _spelled([*kept, *_private(present, policy)], present) or None
+
+
+def _encode_flat(value: Any, old: Raw | None, policy: Policy) -> list[str] | None:
+    present = old or []
+    known = {_key(keyword) for keyword in present}
+    form = FlatForm.ALL_LEVELS if _has_all_levels(value, known) else policy.flat_form
+    wanted = [part for keyword in value for part in _flat(keyword, form) if not policy.is_private(keyword)]
+    needed = {key for keyword in value for key in _keys_below(keyword)}
+    kept = [keyword for keyword in present if _key(keyword) in needed or policy.is_private(keyword)]
+    return _spelled([*wanted, *kept], present) or None
+
+
+def _encode_slashes(value: Any, old: Raw | None, policy: Policy) -> list[str] | None:
+    shown = [keyword for keyword in value if not policy.is_private(keyword)]
+    kept = _private(_decode_slashes(old or [], policy) or [], policy)
+    paths = [levels(keyword) for keyword in unique("keywords", [*shown, *kept])]
+    # A level with a slash cannot be told from two levels here.
+    return ["/".join(path) for path in paths if not any("/" in level for level in path)] or None
+
+
+def _encode_pipes(value: Any, old: Raw | None, policy: Policy) -> list[str] | None:
+    shown = [keyword for keyword in value if not policy.is_private(keyword)]
+    return _spelled([*shown, *_private(old or [], policy)], old or []) or None
+
+
+def _private(present: Sequence[str], policy: Policy) -> list[str]:
+    return [keyword for keyword in present if policy.is_private(keyword)]
+
+
+def _has_all_levels(value: Sequence[str], known: set[str]) -> bool:
+    """Whether the file has the habit of holding all levels: each path that it knows by its leaf."""
+    paths = [{level.casefold() for level in levels(keyword)} for keyword in value if _is_path(keyword)]
+    leaves = [levels(keyword)[-1].casefold() for keyword in value if _is_path(keyword)]
+    habits = [path <= known for path, leaf in zip(paths, leaves, strict=True) if leaf in known]
+    return bool(habits) and all(habits)
+
+
+def _flat(keyword: str, form: FlatForm) -> list[str]:
+    parts = levels(keyword)
+    if form is FlatForm.ALL_LEVELS:
+        return list(parts)
+    return [SEPARATOR.join(parts)] if form is FlatForm.FULL_PATH else list(parts[-1:])
+
+
+def _decode_slashes(raw: Raw, _policy: Policy) -> list[str] | None:
+    return [SEPARATOR.join(part for part in text.split("/") if part) for text in raw] or None
+
+
+def _decode(raw: Raw, _policy: Policy) -> list[str] | None:
+    return unique("keywords", raw) or None
+
+
+def _encode_commas(value: Any, _old: Raw | None, policy: Policy) -> str | None:
+    words = [part for keyword in value for part in _flat(keyword, policy.flat_form)]
+    return ", ".join(unique("keywords", words)) or None
+
+
+def _decode_commas(raw: Raw, _policy: Policy) -> list[str] | None:
+    return unique("keywords", raw.replace(";", ",").split(",")) or None
+
+
+PATHS = Codec(_encode_paths, _decode)
+FLAT = Codec(_encode_flat, _decode)
+PIPES = Codec(_encode_pipes, _decode)
+SLASHES = Codec(_encode_slashes, _decode_slashes)
+COMMAS = Codec(_encode_commas, _decode_commas)

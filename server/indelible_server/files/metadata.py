@@ -1,0 +1,44 @@
+"""A home's metadata read as tags, and changed to hold other tags."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from .fields import fields_of
+from .forms import Metadata, Rule, follows
+from .namespaces import name
+from .policy import Policy
+from .tags import Tags, same
+
+_METADATA_DATE = name("xmp:MetadataDate")
+
+
+def read_tags(metadata: Metadata, policy: Policy) -> Tags:
+    """The tags that a home holds, by the reading rule."""
+    values = {key: field.read(metadata, policy) for key, field in fields_of(policy).items()}
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def write_tags(metadata: Metadata, old: Tags, new: Tags, changed: Iterable[str], policy: Policy) -> None:
+    """Change the fields in `changed` from what `old` says to what `new` says, in every form that is due."""
+    fields = fields_of(policy)
+    for key in changed:
+        value, before = fields[key].complete(metadata, new.get(key), policy), old.get(key)
+        # All forms are chosen by what is there before the first of them changes.
+        due = [form for form in fields[key].forms if follows(form, metadata, key, before, policy)]
+        for form in due:
+            form.write(metadata, value, before, policy)
+    metadata.packet().set_text(_METADATA_DATE, datetime.now(UTC).isoformat(timespec="microseconds"))
+
+
+def stale_fields(metadata: Metadata, tags: Tags, policy: Policy) -> frozenset[str]:
+    """The fields of which some form that must be written says something else than `tags`."""
+    return frozenset(
+        key
+        for key, field in fields_of(policy).items()
+        for form in field.forms
+        if form.rule is not Rule.FOLLOWER
+        and form.is_present(metadata)
+        and not same(key, form.read(metadata, policy), form.expected(metadata, tags.get(key), policy))
+    )

@@ -1,0 +1,246 @@
+"""An XMP packet as a tree: what it does not know stays, and only the properties that are set change."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Self
+
+from lxml import etree
+
+from .namespaces import NAMESPACES, PREFIXES, name
+from .problems import FileProblem, Reason
+from .tags import same_text, tidy
+
+PADDING = 4096
+"""Room that is left on a first write, so that later ones fit in place."""
+SIZE_LIMIT = 16 * 1024 * 1024
+
+_RDF, _DESCRIPTION = name("rdf:RDF"), name("rdf:Description")
+_LI, _VALUE = name("rdf:li"), name("rdf:value")
+_ABOUT, _RESOURCE, _LANG = name("rdf:about"), name("rdf:resource"), name("xml:lang")
+_ARRAYS = (name("rdf:Bag"), name("rdf:Seq"), name("rdf:Alt"))
+_DEFAULT = "x-default"
+_EMPTY = f'<x:xmpmeta xmlns:x="{NAMESPACES["x"]}"><rdf:RDF xmlns:rdf="{NAMESPACES["rdf"]}"/></x:xmpmeta>'
+
+_BEGIN = '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'.encode()
+_END = b'<?xpacket end="w"?>'
+_LINE = 100
+
+
+class Array(StrEnum):
+    """The kinds of arrays: unordered, ordered, and language alternatives."""
+
+    BAG = "rdf:Bag"
+    SEQ = "rdf:Seq"
+    ALT = "rdf:Alt"
+
+
+class Packet:
+    """A parsed XMP packet. Properties are named as lxml names them, `{namespace}local`."""
+
+    def __init__(self, root: etree._Element) -> None:
+        rdf = root if root.tag == _RDF else root.find(_RDF)
+        if rdf is None:
+            raise FileProblem(Reason.CORRUPT, "the XMP packet holds no RDF")
+        self._root = root
+        self._rdf = rdf
+        self._prefixes: dict[str, str] = {}
+
+    @classmethod
+    def empty(cls) -> Self:
+        """A packet without properties."""
+        return cls(etree.fromstring(_EMPTY))
+
+    @classmethod
+    def parse(cls, data: bytes) -> Self:
+        """Parse a packet or a sidecar; raises `FileProblem` (CORRUPT, TOO_LARGE) for one that is not sound XMP."""
+        if len(data) > SIZE_LIMIT:
+            raise FileProblem(Reason.TOO_LARGE, "the XMP packet is larger than 16 MiB")
+        # libxml2's own limits of depth and text length hold, because huge_tree is off.
+        parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
+        try:
+            root = etree.fromstring(data.strip(b"\0 \t\r\n"), parser)
+        except (etree.XMLSyntaxError, ValueError) as error:
+            raise FileProblem(Reason.CORRUPT, f"the XMP packet cannot be parsed: {error}") from error
+        if root.getroottree().docinfo.internalDTD is not None:
+            raise FileProblem(Reason.CORRUPT, "the XMP packet has a DTD")
+        return cls(root)
+
+    def declare(self, prefix: str, uri: str) -> None:
+        """Say which prefix a namespace that is not one of ours gets, should it have to be added."""
+        self._prefixes[uri] = prefix
+
+    def names(self) -> set[str]:
+        """The names of all properties."""
+        return {
+            str(key)
+            for node in self._nodes()
+            for key in (*node.keys(), *(child.tag for child in node.iterchildren("*")))
+        }
+
+    def text(self, prop: str) -> str | None:
+        """The property as one text: of alternatives x-default or else the first, of a list the first."""
+        for node in self._nodes():
+            value = node.get(prop)
+            if value is not None:
+                return value
+            for element in node.iterchildren(prop):
+                return _text_of_property(element)
+        return None
+
+    def items(self, prop: str) -> list[str] | None:
+        """The property as a list; None if it is missing. A plain text is a list of one."""
+        for node in self._nodes():
+            value = node.get(prop)
+            if value is not None:
+                return [value]
+            for element in node.iterchildren(prop):
+                array = _array_of(element)
+                return (
+                    [_text_of(element)] if array is None else [_text_of(li) for li in array.iterchildren(_LI)]
+                )
+        return None
+
+    def element(self, prop: str) -> etree._Element | None:
+        """The element of a structured property."""
+        return next((element for node in self._nodes() for element in node.iterchildren(prop)), None)
+
+    def set_text(self, prop: str, value: str) -> None:
+        """Set a simple property, in the syntax in which it is there already."""
+        for node in self._nodes():
+            if node.get(prop) is not None:
+                node.set(prop, tidy(value))
+                return
+        element = self._emptied(prop)
+        element.text = tidy(value)
+
+    def set_items(self, prop: str, values: list[str], array: Array) -> None:
+        """Set a list. Items that stay keep their qualifiers."""
+        element = self.element(prop)
+        present = {} if element is None else _items_by_text(element)
+        element = self._emptied(prop)
+        parent = etree.SubElement(element, name(array))
+        for value in values:
+            item = present.pop(tidy(value), None)
+            if item is None:
+                etree.SubElement(parent, _LI).text = tidy(value)
+            else:
+                parent.append(item)
+
+    def set_default(self, prop: str, value: str, old: str | None) -> None:
+        """Set x-default, and each language that held the old value; other languages stay."""
+        element = self.element(prop)
+        array = None if element is None else _array_of(element)
+        if array is None:
+            array = etree.SubElement(self._emptied(prop), name(Array.ALT))
+        elif array.tag != name(Array.ALT):
+            array.tag = name(Array.ALT)
+        for item in array.iterchildren(_LI):
+            if item.get(_LANG) is None:
+                item.set(_LANG, _DEFAULT)
+            if item.get(_LANG) == _DEFAULT or same_text(_text_of(item), old):
+                _set_text_of(item, value)
+        if not any(item.get(_LANG) == _DEFAULT for item in array.iterchildren(_LI)):
+            item = etree.Element(_LI, {_LANG: _DEFAULT})
+            item.text = tidy(value)
+            array.insert(0, item)
+
+    def remove(self, prop: str) -> None:
+        """Remove a property, wherever it is."""
+        for node in self._nodes():
+            if node.get(prop) is not None:
+                del node.attrib[prop]
+            for element in list(node.iterchildren(prop)):
+                node.remove(element)
+
+    def to_packet(self, *, length: int | None = None, padding: int = PADDING) -> bytes | None:
+        """The packet with its wrapper, exactly `length` bytes long (None if it does not fit) or with this padding."""
+        content = _BEGIN + etree.tostring(self._root, encoding="utf-8", with_tail=False)
+        if length is not None:
+            padding = length - len(content) - len(_END) - 1
+        if padding < 0:
+            return None
+        return content + b"\n" + _blank(padding) + _END
+
+    def to_sidecar(self) -> bytes:
+        """The file as it was wrapped and encoded, or a complete XML document for a new one."""
+        tree = self._root.getroottree()
+        return etree.tostring(tree, encoding=tree.docinfo.encoding or "UTF-8", xml_declaration=True) + b"\n"
+
+    def _nodes(self) -> list[etree._Element]:
+        return list(self._rdf.iterchildren(_DESCRIPTION))
+
+    def _emptied(self, prop: str) -> etree._Element:
+        """The property's element without content, made where it is missing; it is there once afterwards."""
+        first: etree._Element | None = None
+        for node in self._nodes():
+            if node.get(prop) is not None:
+                del node.attrib[prop]
+            for element in list(node.iterchildren(prop)):
+                if first is None:
+                    first = element
+                else:
+                    node.remove(element)
+        if first is None:
+            return self._new(prop)
+        first.text = None
+        for child in list(first):
+            first.remove(child)
+        first.attrib.clear()
+        return first
+
+    def _new(self, prop: str) -> etree._Element:
+        uri = etree.QName(prop).namespace or ""
+        nodes = self._nodes()
+        node = next((node for node in nodes if uri in node.nsmap.values()), None)
+        if node is None:
+            about = nodes[0].get(_ABOUT, "") if nodes else ""
+            prefix = PREFIXES.get(uri) or self._prefixes[uri]
+            node = etree.SubElement(self._rdf, _DESCRIPTION, {_ABOUT: about}, {prefix: uri})
+        return etree.SubElement(node, prop)
+
+
+def _text_of(element: etree._Element) -> str:
+    """The text of a simple value, also if it is qualified or a resource."""
+    inner = element.find(_VALUE)
+    if inner is None:
+        inner = element.find(f"{_DESCRIPTION}/{_VALUE}")
+    if inner is not None:
+        return inner.text or ""
+    return element.get(_RESOURCE) or element.text or ""
+
+
+def _set_text_of(element: etree._Element, value: str) -> None:
+    inner = element.find(_VALUE)
+    if inner is None:
+        inner = element.find(f"{_DESCRIPTION}/{_VALUE}")
+    target = element if inner is None else inner
+    target.attrib.pop(_RESOURCE, None)
+    target.text = tidy(value)
+
+
+def _array_of(element: etree._Element) -> etree._Element | None:
+    return next((child for child in element.iterchildren("*") if child.tag in _ARRAYS), None)
+
+
+def _text_of_property(element: etree._Element) -> str:
+    array = _array_of(element)
+    if array is None:
+        return _text_of(element)
+    items = list(array.iterchildren(_LI))
+    default = next((item for item in items if item.get(_LANG) == _DEFAULT), None)
+    if default is None:
+        default = items[0] if items else None
+    return "" if default is None else _text_of(default)
+
+
+def _items_by_text(element: etree._Element) -> dict[str, etree._Element]:
+    array = _array_of(element)
+    items = [] if array is None else list(array.iterchildren(_LI))
+    return {tidy(_text_of(item)): item for item in reversed(items)}
+
+
+def _blank(length: int) -> bytes:
+    """White space in lines, so that editors which show the packet stay readable."""
+    line = b" " * (_LINE - 1) + b"\n"
+    return (line * (length // _LINE + 1))[:length]

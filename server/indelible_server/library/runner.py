@@ -1,0 +1,82 @@
+"""Starts a process for each job that is queued, and ends jobs whose process has died."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from functools import partial
+from typing import Any
+
+import structlog
+
+from ..config import Settings
+from ..errors import Unavailable
+from ..processes import Child
+from ..storage import jobs
+from ..storage.database import Database
+from ..storage.jobs import Job
+
+POLL_S = 1.0
+AT_ONCE = 4
+
+log = structlog.get_logger("jobs")
+
+
+class JobRunner:
+    """Runs queued jobs, each in a process of its own, until it is stopped. For the event loop's main thread."""
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        self._database = database
+        self._environment = settings.as_environment()
+        self._running: dict[str, Child] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._queued = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._unsubscribe = database.wakeups.subscribe(self._woken)
+
+    def start(self) -> None:
+        """Begin. A job that was under way when an earlier server ended is carried out again: files that are known stay."""
+        self._follow(self._watch())
+
+    async def stop(self) -> None:
+        """End the running jobs' processes; the jobs go on at the next start."""
+        self._unsubscribe()
+        for task in self._tasks:
+            task.cancel()
+        for child in list(self._running.values()):
+            child.kill()
+            await child.wait()
+
+    async def _watch(self) -> None:
+        while True:
+            with contextlib.suppress(Unavailable):
+                for job in await self._loop.run_in_executor(None, self._database.read, jobs.active):
+                    if job.job_id not in self._running and len(self._running) < AT_ONCE:
+                        child = await Child.start("indelible_server.library.worker", [job.job_id], self._environment)
+                        self._running[job.job_id] = child
+                        self._follow(self._attend(job, child))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._queued.wait(), POLL_S)
+            self._queued.clear()
+
+    async def _attend(self, job: Job, child: Child) -> None:
+        async for line in child.lines():
+            self._database.wakeups.deliver([int(line.split()[1])], except_to=self._woken)
+        status = await child.wait()
+        if status != 0:
+            log.warning("job process ended", job=job.job_id, status=status)
+            message = f"The process of this job ended unexpectedly (status {status}). The server's log has more. Start it again."
+            await self._store(jobs.update, job, state=jobs.FAILED, message=message)
+        del self._running[job.job_id]
+
+    def _follow(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _store(self, work: Any, *arguments: Any, **values: Any) -> None:
+        await self._loop.run_in_executor(None, partial(self._database.write, work, *arguments, **values))
+
+    def _woken(self, _catalog_id: int) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has closed
+            self._loop.call_soon_threadsafe(self._queued.set)

@@ -1,0 +1,40 @@
+"""The program that carries out one job, started by `JobRunner` and never importing gRPC.
+
+python -m indelible_server.library.worker JOB_ID
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from ..config import load_settings
+from ..domain.jobs import IMPORT
+from ..logs import configure_logging
+from ..processes import be_child
+from ..roots import Roots
+from ..storage import jobs
+from ..storage.database import Database
+from .importing import run_import
+
+KINDS = {IMPORT: run_import}
+
+
+def main() -> None:
+    """Run the job of the id on the command line to its end."""
+    parser = argparse.ArgumentParser(description="Carries out one job; started by the server.")
+    parser.add_argument("job_id")
+    job_id = parser.parse_args().job_id
+    settings = load_settings({}, os.environ)
+    configure_logging(settings.log_format)
+    parent = be_child(settings.data)
+    database = Database(settings.database_url, lock_dir=settings.data, pool_size=2)
+    database.wakeups.subscribe(lambda catalog_id: parent.say(f"changed {catalog_id}"))
+    job = database.read(jobs.get, job_id)
+    if job is not None:
+        KINDS[job.kind](database, Roots(settings.local_roots), job)
+    database.close()
+
+
+if __name__ == "__main__":
+    main()

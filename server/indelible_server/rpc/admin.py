@@ -1,0 +1,54 @@
+"""AdminService."""
+
+from __future__ import annotations
+
+import time
+from importlib.metadata import version
+from typing import Any
+
+from indelible.v1 import admin_pb2, admin_service_pb2, admin_service_pb2_grpc
+from sqlalchemy import Connection
+
+from ..domain.edits import EDITS_A_CALL
+from ..storage import catalogs, intents, migrate, requests, writers
+from .app import App
+from .convert import how_long, when, writer_message
+from .paging import PAGE_LIMIT
+from .selections import IDS_LIMIT
+
+MESSAGE_BYTES = 4 * 1024 * 1024
+
+
+class AdminService(admin_service_pb2_grpc.AdminServiceServicer):
+    """The server itself."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._started_at = time.time_ns() // 1_000_000
+
+    async def GetServerInfo(self, request: Any, context: Any) -> admin_service_pb2.GetServerInfoResponse:  # noqa: N802
+        info = await self._app.read(_info, self._app.database.is_sqlite, self._started_at)
+        return admin_service_pb2.GetServerInfoResponse(info=info)
+
+    async def ListWriters(self, request: Any, context: Any) -> admin_service_pb2.ListWritersResponse:  # noqa: N802
+        alive = await self._app.read(writers.alive)
+        messages = [writer_message(writer) for writer in alive]
+        return admin_service_pb2.ListWritersResponse(writers=messages, total_size=len(messages))
+
+
+def _info(tx: Connection, is_sqlite: bool, started_at: int) -> admin_pb2.ServerInfo:
+    return admin_pb2.ServerInfo(
+        version=version("indelible"),
+        api_version="v1",
+        schema_version=migrate.current(tx) or "",
+        store_kind=admin_pb2.STORE_KIND_SQLITE if is_sqlite else admin_pb2.STORE_KIND_POSTGRESQL,
+        store_id=catalogs.store_id(tx),
+        start_time=when(started_at),
+        limits=admin_pb2.ServerLimits(
+            max_message_bytes=MESSAGE_BYTES,
+            max_page_size=PAGE_LIMIT,
+            max_selection_ids=IDS_LIMIT,
+            max_edits=EDITS_A_CALL,
+        ),
+        retention=admin_pb2.Retention(history_writes=intents.WRITES_KEPT, request_ids=how_long(requests.KEPT_MS)),
+    )

@@ -1,0 +1,192 @@
+"""CatalogService."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from google.protobuf import duration_pb2
+from google.protobuf.message import Message
+from indelible.v1 import catalog_service_pb2, catalog_service_pb2_grpc
+from sqlalchemy import Connection
+
+from ..domain import catalogs
+from ..domain.catalogs import ApprovedRoot
+from ..domain.principal import Principal
+from ..errors import Aborted, FailedPrecondition, invalid
+from ..files import marker
+from ..storage.catalogs import DEFAULT_QUIET_MS, Catalog
+from . import paging
+from .app import App
+from .convert import catalog_message
+from .convert_policy import custom_field_messages, policy_message, stored_policy
+from .status import NotYetAvailable
+from .wrapper import caller
+
+ROOTS_A_CATALOG = 100
+
+T = TypeVar("T")
+
+
+class CatalogService(catalog_service_pb2_grpc.CatalogServiceServicer):
+    """Catalogs."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def CreateCatalog(self, request: Any, context: Any) -> catalog_service_pb2.CreateCatalogResponse:  # noqa: N802
+        return await _create(self._app, request)
+
+    async def GetCatalog(self, request: Any, context: Any) -> catalog_service_pb2.GetCatalogResponse:  # noqa: N802
+        catalog = await self._app.find_catalog(request.catalog)
+        return catalog_service_pb2.GetCatalogResponse(catalog=catalog_message(catalog))
+
+    async def ListCatalogs(self, request: Any, context: Any) -> catalog_service_pb2.ListCatalogsResponse:  # noqa: N802
+        return _page(request, await self._app.read(catalogs.visible, caller()))
+
+    async def UpdateCatalog(self, request: Any, context: Any) -> catalog_service_pb2.UpdateCatalogResponse:  # noqa: N802
+        return await _update(self._app, request)
+
+    async def DeleteCatalog(self, request: Any, context: Any) -> catalog_service_pb2.DeleteCatalogResponse:  # noqa: N802
+        return await _delete(self._app, request)
+
+
+async def _create(app: App, request: Any) -> catalog_service_pb2.CreateCatalogResponse:
+    _refuse_later(request)
+    wanted = Catalog(
+        catalog_id=0,
+        name=request.name,
+        description=request.description,
+        policy=stored_policy(request.policy, request.custom_fields),
+        quiet_ms=_quiet(request.quiet_period) if request.HasField("quiet_period") else DEFAULT_QUIET_MS,
+    )
+    await app.read(catalogs.check_new, wanted)
+    approved = await _approve(app, request.roots, "roots")
+
+    def work(tx: Connection, who: Principal) -> catalog_service_pb2.CreateCatalogResponse:
+        created = catalogs.create(tx, wanted, approved)
+        return catalog_service_pb2.CreateCatalogResponse(catalog=catalog_message(created))
+
+    return await app.mutate(request, catalog_service_pb2.CreateCatalogResponse, work)
+
+
+async def _update(app: App, request: Any) -> catalog_service_pb2.UpdateCatalogResponse:
+    present = await app.find_catalog(request.catalog.id or request.catalog.name)
+    known = {root.root_id for root in present.roots}
+    in_mask = "roots" in request.update_mask.paths
+    added = [root for root in request.catalog.roots if not root.id] if in_mask else []
+    kept = {root.id for root in request.catalog.roots if root.id}
+    if kept - known:
+        raise invalid("catalog.roots", f"has no root {', '.join(sorted(kept - known))}", reason="ROOT_NOT_FOUND")
+    approved = await _approve(app, added, "catalog.roots")
+    removed = sorted(known - kept) if in_mask else []
+
+    def work(tx: Connection, who: Principal) -> catalog_service_pb2.UpdateCatalogResponse:
+        catalog = catalogs.find(tx, who, str(present.catalog_id))
+        if request.catalog.revision not in (0, catalog.revision):
+            raise Aborted(
+                "STALE_REVISION",
+                "The catalog was changed meanwhile. Read it again.",
+                revision=str(catalog.revision),
+            )
+        updated = catalogs.update(tx, catalog, _masked(catalog, request), approved, removed)
+        return catalog_service_pb2.UpdateCatalogResponse(catalog=catalog_message(updated))
+
+    return await app.mutate(request, catalog_service_pb2.UpdateCatalogResponse, work)
+
+
+async def _delete(app: App, request: Any) -> catalog_service_pb2.DeleteCatalogResponse:
+    def work(tx: Connection, who: Principal) -> catalog_service_pb2.DeleteCatalogResponse:
+        catalog = catalogs.find(tx, who, request.catalog)
+        unsynced = catalogs.unsynced(tx, catalog)
+        if unsynced and not request.force:
+            raise FailedPrecondition(
+                "UNSYNCED_ITEMS",
+                f"{unsynced:,} items have edits that are not in their files yet and would be lost. "
+                "Synchronize them first, or force it.",
+                items=str(unsynced),
+            )
+        catalogs.begin_delete(tx, catalog)
+        return catalog_service_pb2.DeleteCatalogResponse()
+
+    answer = await app.mutate(request, catalog_service_pb2.DeleteCatalogResponse, work)
+    await app.finish_deletions()
+    return answer
+
+
+async def _approve(app: App, specs: Any, at: str) -> list[ApprovedRoot]:
+    if len(specs) > ROOTS_A_CATALOG:
+        raise invalid(at, f"has more than {ROOTS_A_CATALOG} roots")
+    approved = []
+    for place, spec in enumerate(specs):
+        field = f"{at}[{place}].path"
+        real = await app.long(_looked_at, marker.real_folder, field, spec.path)
+        await app.read(catalogs.check_no_overlap, real, field)
+        root = await app.long(_looked_at, marker.approve, field, real, spec.read_only)
+        approved.append(ApprovedRoot(root.root_id, root.path, root.read_only, root.identity))
+    return approved
+
+
+def _looked_at(look: Callable[..., T], field: str, *arguments: Any) -> T:
+    try:
+        return look(*arguments)
+    except marker.NotARoot as error:
+        raise invalid(field, str(error), reason=error.reason) from error
+
+
+def _page(request: Any, found: list[Catalog]) -> catalog_service_pb2.ListCatalogsResponse:
+    size, after = paging.page_size(request), paging.position(request)
+    rest = [catalog for catalog in found if [catalog.name] > after]
+    more = len(rest) > size
+    return catalog_service_pb2.ListCatalogsResponse(
+        catalogs=[catalog_message(catalog) for catalog in rest[:size]],
+        next_page_token=paging.next_token(request, [rest[size - 1].name]) if more else "",
+        total_size=len(found),
+    )
+
+
+def _masked(catalog: Catalog, request: Any) -> Catalog:
+    """The catalog with the fields of the mask changed."""
+    if not request.update_mask.paths:
+        raise invalid("update_mask", "is empty: name the fields to change")
+    wanted = request.catalog
+    policy, fields = policy_message(catalog.policy), custom_field_messages(catalog.policy)
+    for path in request.update_mask.paths:
+        if path in ("name", "description"):
+            catalog = replace(catalog, **{path: getattr(wanted, path)})
+        elif path == "quiet_period":
+            given = wanted.HasField("quiet_period")
+            catalog = replace(catalog, quiet_ms=_quiet(wanted.quiet_period) if given else DEFAULT_QUIET_MS)
+        elif path == "policy":
+            policy = wanted.policy
+        elif path == "custom_fields":
+            fields = list(wanted.custom_fields)
+        elif path.startswith("policy.") and path.removeprefix("policy.") in policy.DESCRIPTOR.fields_by_name:
+            _take_over(policy, wanted.policy, path.removeprefix("policy."))
+        elif path in ("schedule", "budget"):
+            raise NotYetAvailable(f"A {path}", field=f"catalog.{path}")
+        elif path != "roots":
+            raise invalid("update_mask", f"{path!r} is not a field that can be changed", reason="UNKNOWN_FIELD")
+    return replace(catalog, policy=stored_policy(policy, fields))
+
+
+def _take_over(message: Message, other: Message, name: str) -> None:
+    """Set one field of a message as it is in another."""
+    only = type(message)()
+    only.CopyFrom(other)
+    for field in message.DESCRIPTOR.fields_by_name:
+        if field != name:
+            only.ClearField(field)
+    message.ClearField(name)
+    message.MergeFrom(only)
+
+
+def _refuse_later(request: Any) -> None:
+    for name in ("schedule", "budget"):
+        if request.HasField(name):
+            raise NotYetAvailable(f"A {name}", field=name)
+
+
+def _quiet(duration: duration_pb2.Duration) -> int:
+    return duration.ToMilliseconds()

@@ -1,0 +1,92 @@
+"""Tags and edits between the contract and the domain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from google.protobuf.message import Message
+from indelible.v1 import tags_pb2
+
+from ..domain.edits import Edit
+from ..errors import invalid
+from ..files.tags import Tags
+
+SCALARS = (
+    "title headline description event rating label flag copyright credit source instructions taken_at".split()
+)  # fmt: skip
+LISTS = ("keywords", "people", "creators")
+PLACE = ("location", "city", "state", "country", "country_code")
+
+
+def tags_message(tags: Mapping[str, Any]) -> tags_pb2.Tags:
+    """The tags as a message; a field without a value is left unset."""
+    message = tags_pb2.Tags()
+    for name, value in tags.items():
+        group, _, rest = name.partition(".")
+        if group == "place":
+            setattr(message.place, rest, value)
+        elif group == "custom":
+            message.custom[rest].values.extend(value)
+        elif name == "gps":
+            message.gps.CopyFrom(tags_pb2.Gps(**value))
+        elif name in LISTS:
+            getattr(message, name).extend(value)
+        else:
+            setattr(message, name, value)
+    return message
+
+
+def tags_present(message: tags_pb2.Tags) -> Tags:
+    """The fields that are present in a message, as the domain has them."""
+    tags: dict[str, Any] = {name: getattr(message, name) for name in SCALARS if _has(message, name)}
+    tags |= {name: list(getattr(message, name)) for name in LISTS if getattr(message, name)}
+    tags |= {f"place.{name}": getattr(message.place, name) for name in PLACE if _has(message.place, name)}
+    tags |= {f"custom.{name}": list(custom.values) for name, custom in message.custom.items()}
+    if message.HasField("gps"):
+        gps = {"lat": message.gps.lat, "lon": message.gps.lon}
+        tags["gps"] = gps | ({"alt": message.gps.alt} if message.gps.HasField("alt") else {})
+    return tags
+
+
+def _has(message: Message, name: str) -> bool:
+    return message.HasField(name)
+
+
+def diff_message(changes: Mapping[str, Sequence[Any]]) -> tags_pb2.TagsDiff:
+    """Changed fields with their values before and after; a side without a value is unset there."""
+    before = {name: old for name, (old, _new) in changes.items() if old is not None}
+    after = {name: new for name, (_old, new) in changes.items() if new is not None}
+    return tags_pb2.TagsDiff(fields=sorted(changes), before=tags_message(before), after=tags_message(after))
+
+
+def edits(messages: Sequence[tags_pb2.Edit]) -> list[Edit]:
+    """The edits of a request, one for each field; their values are not checked yet."""
+    return [edit for position, message in enumerate(messages) for edit in _edits(message, f"edits[{position}]")]
+
+
+def _edits(message: tags_pb2.Edit, at: str) -> Iterator[Edit]:
+    kind = message.WhichOneof("kind")
+    if kind == "set":
+        present = tags_present(message.set.tags)
+        if not present:
+            raise invalid(f"{at}.set.tags", "has no field to set", reason="EMPTY_EDITS")
+        for name, value in present.items():
+            yield Edit("set", name, value)
+    elif kind == "clear":
+        if not message.clear.fields:
+            raise invalid(f"{at}.clear.fields", "is empty", reason="EMPTY_EDITS")
+        for name in message.clear.fields:
+            yield Edit("clear", name)
+    elif kind == "add":
+        position = message.add.position if message.add.HasField("position") else None
+        yield Edit("add", message.add.field, list(message.add.values), position=position)
+    elif kind == "remove":
+        yield Edit("remove", message.remove.field, list(message.remove.values))
+    elif kind == "replace":
+        replace = message.replace
+        yield Edit("replace", replace.field, getattr(replace, "from"), to=replace.to, subtree=replace.subtree)
+    elif kind == "shift":
+        yield Edit("shift", message.shift.field or "taken_at", seconds=message.shift.by.ToTimedelta().total_seconds())
+    else:
+        raise invalid(at, "says nothing: one of set, clear, add, remove, replace, shift", reason="EMPTY_EDITS")

@@ -1,0 +1,132 @@
+"""ItemService."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from indelible.v1 import item_service_pb2, item_service_pb2_grpc
+from sqlalchemy import Connection
+
+from ..domain import catalogs, changes, policies
+from ..domain import items as item_rules
+from ..domain.changes import Attribution, Edited, EditRequest
+from ..domain.edits import check_edits
+from ..domain.principal import Principal
+from ..errors import invalid
+from ..storage import history, items
+from ..storage.catalogs import Catalog
+from ..storage.item import Item
+from ..storage.items import Page
+from . import convert_tags, paging
+from .app import App
+from .convert import history_message, item_message
+from .feed import feed
+from .selections import inside, item_id, saved_search, selection
+from .status import NotYetAvailable
+from .wrapper import caller
+
+
+class ItemService(item_service_pb2_grpc.ItemServiceServicer):
+    """Items, their tags, and the feed of their changes."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def ListItems(self, request: Any, context: Any) -> item_service_pb2.ListItemsResponse:  # noqa: N802
+        return await self._app.read(_list, caller(), request)
+
+    async def GetItem(self, request: Any, context: Any) -> item_service_pb2.GetItemResponse:  # noqa: N802
+        item = await self._app.read(_find, caller(), request)
+        return item_service_pb2.GetItemResponse(item=item_message(item, with_homes=True))
+
+    async def EditTags(self, request: Any, context: Any) -> item_service_pb2.EditTagsResponse:  # noqa: N802
+        wanted = _edit_request(await self._app.find_catalog(request.catalog), self._app, request)
+        answer = await self._app.long(changes.edit_tags, self._app.database, wanted, edit_answer)
+        return item_service_pb2.EditTagsResponse.FromString(answer)
+
+    async def RemoveItems(self, request: Any, context: Any) -> item_service_pb2.RemoveItemsResponse:  # noqa: N802
+        return await self._app.mutate(request, item_service_pb2.RemoveItemsResponse, _remover(request))
+
+    async def WatchItems(  # noqa: N802
+        self, request: Any, context: Any
+    ) -> AsyncIterator[item_service_pb2.WatchItemsResponse]:
+        catalog = await self._app.find_catalog(request.catalog)
+        async for message in feed(self._app, catalog.catalog_id, request.resume_token):
+            yield message
+
+    async def ListHistory(self, request: Any, context: Any) -> item_service_pb2.ListHistoryResponse:  # noqa: N802
+        return await self._app.read(_history, caller(), request)
+
+
+def edit_answer(edited: Edited) -> bytes:
+    """The stored answer of an EditTags."""
+    return item_service_pb2.EditTagsResponse(
+        first_revision=edited.first_revision,
+        last_revision=edited.last_revision,
+        matched=edited.matched,
+        changed=edited.changed,
+    ).SerializeToString()
+
+
+def _edit_request(catalog: Catalog, app: App, request: Any) -> EditRequest:
+    key = app.request_key(request)
+    if key is None:
+        raise invalid("request_id", "is empty: give a fresh one for each edit", reason="REQUEST_ID_MISSING")
+    if any(edit.clear.purge for edit in request.edits):
+        raise NotYetAvailable("Clearing with purge", field="edits.clear.purge")
+    return EditRequest(
+        catalog_id=catalog.catalog_id,
+        selection=selection(request.selection),
+        edits=check_edits(convert_tags.edits(request.edits), policies.custom_fields(catalog)),
+        by=Attribution(caller().name, request.on_behalf_of),
+        key=key,
+        expected_revision=request.expected_revision if request.HasField("expected_revision") else None,
+    )
+
+
+def _list(tx: Connection, who: Principal, request: Any) -> item_service_pb2.ListItemsResponse:
+    if request.words:
+        raise NotYetAvailable("Searching for words", field="words")
+    catalog = catalogs.find(tx, who, request.catalog)
+    search, prefix = saved_search(request.saved_search), inside(request.path_prefix, "path_prefix")
+    size, after = paging.page_size(request), Page(*paging.position(request))
+    found = items.page(tx, catalog.catalog_id, search, prefix, request.root_id, after, size + 1)
+    shown = found[:size]
+    conditions = (catalog.catalog_id, search, prefix, request.root_id)
+    return item_service_pb2.ListItemsResponse(
+        items=[item_message(item) for item in shown],
+        next_page_token=paging.next_token(request, [shown[-1].path, shown[-1].item_id]) if len(found) > size else "",
+        total_size=item_rules.size(tx, *conditions),
+        unsynced_size=item_rules.unsynced_size(tx, *conditions),
+    )
+
+
+def _find(tx: Connection, who: Principal, request: Any) -> Item:
+    catalog = catalogs.find(tx, who, request.catalog)
+    if request.WhichOneof("item") == "item_id":
+        return item_rules.by_id(tx, catalog, item_id(request.item_id, "item_id"))
+    if request.WhichOneof("item") == "path":
+        return item_rules.by_path(tx, catalog, inside(request.path, "path"), request.root_id)
+    raise invalid("item", "is empty: give item_id or path")
+
+
+def _history(tx: Connection, who: Principal, request: Any) -> item_service_pb2.ListHistoryResponse:
+    item = _find(tx, who, request)
+    size, after = paging.page_size(request), paging.position(request)
+    found = history.of_item(tx, item.catalog_id, item.item_id, size + 1, *after)
+    shown = found[:size]
+    return item_service_pb2.ListHistoryResponse(
+        entries=[history_message(entry) for entry in shown],
+        next_page_token=paging.next_token(request, [shown[-1].revision]) if len(found) > size else "",
+        total_size=history.count(tx, item.catalog_id, item.item_id),
+    )
+
+
+def _remover(request: Any) -> Any:
+    def work(tx: Connection, who: Principal) -> item_service_pb2.RemoveItemsResponse:
+        catalog = catalogs.find(tx, who, request.catalog)
+        removed = item_rules.remove(tx, catalog, selection(request.selection))
+        return item_service_pb2.RemoveItemsResponse(removed=removed)
+
+    return work

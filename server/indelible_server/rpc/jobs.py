@@ -1,0 +1,80 @@
+"""JobService."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from indelible.v1 import job_pb2, job_service_pb2, job_service_pb2_grpc
+from sqlalchemy import Connection
+
+from ..domain import catalogs, jobs
+from ..domain.principal import Principal
+from ..errors import invalid
+from ..storage import jobs as job_store
+from . import paging
+from .app import App
+from .convert import job_message
+from .wrapper import caller
+
+
+class JobService(job_service_pb2_grpc.JobServiceServicer):
+    """Jobs."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def GetJob(self, request: Any, context: Any) -> job_service_pb2.GetJobResponse:  # noqa: N802
+        job = await self._app.read(jobs.find, caller(), request.job_id)
+        return job_service_pb2.GetJobResponse(job=job_message(job))
+
+    async def ListJobs(self, request: Any, context: Any) -> job_service_pb2.ListJobsResponse:  # noqa: N802
+        return await self._app.read(_list, caller(), request)
+
+    async def CancelJob(self, request: Any, context: Any) -> job_service_pb2.CancelJobResponse:  # noqa: N802
+        return await self._app.mutate(request, job_service_pb2.CancelJobResponse, _canceller(request))
+
+    async def WatchJob(  # noqa: N802
+        self, request: Any, context: Any
+    ) -> AsyncIterator[job_service_pb2.WatchJobResponse]:
+        async for message in _watch(self._app, request.job_id):
+            yield message
+
+
+def _list(tx: Connection, who: Principal, request: Any) -> job_service_pb2.ListJobsResponse:
+    catalog_ids = None if who.catalogs is None else sorted(who.catalogs)
+    if request.catalog:
+        catalog_ids = [catalogs.find(tx, who, request.catalog).catalog_id]
+    if not all(kind in job_pb2.JobKind.values() for kind in request.kinds):
+        raise invalid("kinds", "has a number that is not a kind")
+    kinds = [job_pb2.JobKind.Name(kind).removeprefix("JOB_KIND_") for kind in request.kinds]
+    size, after = paging.page_size(request), paging.position(request)
+    conditions = job_store.Conditions(catalog_ids, kinds, request.active)
+    found = job_store.newest(tx, conditions, size + 1, *after)
+    shown = found[:size]
+    return job_service_pb2.ListJobsResponse(
+        jobs=[job_message(job) for job in shown],
+        next_page_token=paging.next_token(request, [shown[-1].job_id]) if len(found) > size else "",
+        total_size=job_store.count(tx, conditions),
+    )
+
+
+def _canceller(request: Any) -> Any:
+    def work(tx: Connection, who: Principal) -> job_service_pb2.CancelJobResponse:
+        return job_service_pb2.CancelJobResponse(job=job_message(jobs.cancel(tx, who, request.job_id)))
+
+    return work
+
+
+async def _watch(app: App, job_id: str) -> AsyncIterator[job_service_pb2.WatchJobResponse]:
+    """The job now and whenever it is further, until it has ended."""
+    who, seen, shown = caller(), 0, None
+    while True:
+        number = seen
+        job = await app.read(jobs.find, who, job_id)
+        if job != shown:
+            shown = job
+            yield job_service_pb2.WatchJobResponse(job=job_message(job))
+        if job.ended_at is not None:
+            return
+        seen = await app.hub.changed(job.catalog_id, number)

@@ -1,0 +1,215 @@
+"""SyncService."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from indelible.v1 import sync_pb2, sync_service_pb2, sync_service_pb2_grpc
+from sqlalchemy import Connection
+
+from ..domain import catalogs, runs, sync
+from ..domain import items as item_rules
+from ..domain.principal import Principal
+from ..errors import NotFound, invalid
+from ..storage import items
+from ..storage import runs as run_store
+from ..storage.catalogs import Catalog
+from ..storage.items import Page, SavedSearch, Selection
+from . import paging
+from .app import App
+from .convert import failure_message, run_message, status_message, value_of
+from .selections import selection
+from .status import NotYetAvailable
+from .wrapper import caller
+
+GIVE_UP_LIMIT_MS = 30 * 24 * 3600 * 1000
+
+
+class SyncService(sync_service_pb2_grpc.SyncServiceServicer):
+    """The switch, runs, failures, and their streams."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def GetSyncStatus(self, request: Any, context: Any) -> sync_service_pb2.GetSyncStatusResponse:  # noqa: N802
+        return await self._app.read(_status, caller(), request)
+
+    async def WatchSyncStatus(  # noqa: N802
+        self, request: Any, context: Any
+    ) -> AsyncIterator[sync_service_pb2.WatchSyncStatusResponse]:
+        async for message in _watch(self._app, request):
+            yield message
+
+    async def SetAutoSync(self, request: Any, context: Any) -> sync_service_pb2.SetAutoSyncResponse:  # noqa: N802
+        return await self._app.mutate(request, sync_service_pb2.SetAutoSyncResponse, _switcher(request))
+
+    async def StartSync(self, request: Any, context: Any) -> sync_service_pb2.StartSyncResponse:  # noqa: N802
+        return await self._app.mutate(request, sync_service_pb2.StartSyncResponse, _starter(request))
+
+    async def PauseSync(self, request: Any, context: Any) -> sync_service_pb2.PauseSyncResponse:  # noqa: N802
+        return await self._app.mutate(request, sync_service_pb2.PauseSyncResponse, _pauser(request))
+
+    async def CancelRun(self, request: Any, context: Any) -> sync_service_pb2.CancelRunResponse:  # noqa: N802
+        return await self._app.mutate(request, sync_service_pb2.CancelRunResponse, _canceller(request))
+
+    async def ListRuns(self, request: Any, context: Any) -> sync_service_pb2.ListRunsResponse:  # noqa: N802
+        return await self._app.read(_runs, caller(), request)
+
+    async def ListFailures(self, request: Any, context: Any) -> sync_service_pb2.ListFailuresResponse:  # noqa: N802
+        return await self._app.read(_failures, caller(), request)
+
+    async def RetryFailures(self, request: Any, context: Any) -> sync_service_pb2.RetryFailuresResponse:  # noqa: N802
+        return await self._app.mutate(request, sync_service_pb2.RetryFailuresResponse, _retrier(request))
+
+
+def _status(tx: Connection, who: Principal, request: Any) -> sync_service_pb2.GetSyncStatusResponse:
+    found = sync.status(tx, catalogs.find(tx, who, request.catalog))
+    return sync_service_pb2.GetSyncStatusResponse(status=status_message(found))
+
+
+def _present(tx: Connection, catalog: Catalog) -> sync_pb2.SyncStatus:
+    return status_message(sync.status(tx, catalog))
+
+
+async def _watch(app: App, request: Any) -> AsyncIterator[sync_service_pb2.WatchSyncStatusResponse]:
+    """Snapshots of all catalogs that are asked for, each from a task of its own, through one place without a queue."""
+    who = caller()
+    named = [await app.find_catalog(name) for name in request.catalogs]
+    newest: dict[int, sync_service_pb2.WatchSyncStatusResponse] = {}
+    ready = asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        followed: dict[int, asyncio.Task[None]] = {}
+
+        async def follow(catalog: Catalog) -> None:
+            try:
+                async for status in app.hub.statuses(catalog.catalog_id):
+                    newest[catalog.catalog_id] = sync_service_pb2.WatchSyncStatusResponse(status=status_message(status))
+                    ready.set()
+            except NotFound:
+                gone = sync_pb2.SyncStatus(catalog_id=str(catalog.catalog_id), catalog_name=catalog.name)
+                newest[catalog.catalog_id] = sync_service_pb2.WatchSyncStatusResponse(status=gone, removed=True)
+                ready.set()
+
+        async def follow_all() -> None:
+            seen = 0
+            while True:
+                for catalog in named or await app.read(catalogs.visible, who):
+                    if catalog.catalog_id not in followed:
+                        followed[catalog.catalog_id] = tasks.create_task(follow(catalog))
+                if named:
+                    return
+                seen = await app.hub.any_change(seen)
+
+        tasks.create_task(follow_all())
+        while True:
+            await ready.wait()
+            ready.clear()
+            while newest:
+                yield newest.pop(next(iter(newest)))
+
+
+def _switcher(request: Any) -> Any:
+    if request.auto_sync not in (sync_pb2.AUTO_SYNC_ON, sync_pb2.AUTO_SYNC_PAUSED):
+        raise invalid("auto_sync", "is unset: ON or PAUSED")
+
+    def work(tx: Connection, who: Principal) -> sync_service_pb2.SetAutoSyncResponse:
+        catalog = catalogs.find(tx, who, request.catalog)
+        switched = sync.set_auto_sync(tx, catalog, request.auto_sync == sync_pb2.AUTO_SYNC_ON)
+        return sync_service_pb2.SetAutoSyncResponse(status=_present(tx, switched))
+
+    return work
+
+
+def _pauser(request: Any) -> Any:
+    def work(tx: Connection, who: Principal) -> sync_service_pb2.PauseSyncResponse:
+        paused = sync.pause(tx, catalogs.find(tx, who, request.catalog))
+        return sync_service_pb2.PauseSyncResponse(status=_present(tx, paused))
+
+    return work
+
+
+def _starter(request: Any) -> Any:
+    if request.HasField("max_items") and request.max_items < 1:
+        raise invalid("max_items", "is below 1")
+    if request.outside_window:
+        raise NotYetAvailable("A run outside the window", field="outside_window")
+    give_up_ms = request.give_up_after.ToMilliseconds() if request.HasField("give_up_after") else runs.GIVE_UP_MS
+    if not 0 < give_up_ms <= GIVE_UP_LIMIT_MS:
+        raise invalid("give_up_after", "is not between 0 and 30 days")
+    chosen = selection(request.selection) if request.HasField("selection") else None
+    max_items = request.max_items if request.HasField("max_items") else None
+
+    def work(tx: Connection, who: Principal) -> sync_service_pb2.StartSyncResponse:
+        catalog = catalogs.find(tx, who, request.catalog)
+        before = run_store.active(tx, catalog.catalog_id)
+        run = runs.start(tx, who, catalog, chosen, give_up_ms, max_items)
+        resumed = before is not None and before.state != run.state
+        return sync_service_pb2.StartSyncResponse(
+            run=run_message(run), already_running=before is not None and not resumed, resumed=resumed
+        )
+
+    return work
+
+
+def _canceller(request: Any) -> Any:
+    def work(tx: Connection, who: Principal) -> sync_service_pb2.CancelRunResponse:
+        run = runs.cancel(tx, catalogs.find(tx, who, request.catalog), request.run_id)
+        return sync_service_pb2.CancelRunResponse(run=run_message(run))
+
+    return work
+
+
+def _runs(tx: Connection, who: Principal, request: Any) -> sync_service_pb2.ListRunsResponse:
+    catalog = catalogs.find(tx, who, request.catalog)
+    size, after = paging.page_size(request), paging.position(request)
+    found = run_store.newest(tx, catalog.catalog_id, size + 1, *after)
+    shown = found[:size]
+    return sync_service_pb2.ListRunsResponse(
+        runs=[run_message(run) for run in shown],
+        next_page_token=paging.next_token(request, [shown[-1].run_id]) if len(found) > size else "",
+        total_size=run_store.count(tx, catalog.catalog_id),
+    )
+
+
+def _reasons(request: Any) -> set[str]:
+    for place, reason in enumerate(request.reasons):
+        if reason not in sync_pb2.FailureReason.values() or not reason:
+            raise invalid(f"reasons[{place}]", f"{reason} is not a reason")
+    return {sync_pb2.FailureReason.Name(reason).removeprefix("FAILURE_REASON_") for reason in request.reasons}
+
+
+def _failures(tx: Connection, who: Principal, request: Any) -> sync_service_pb2.ListFailuresResponse:
+    catalog, reasons = catalogs.find(tx, who, request.catalog), _reasons(request)
+    size, after = paging.page_size(request), Page(*paging.position(request))
+    found = items.page(tx, catalog.catalog_id, SavedSearch.FAILED, "", "", after, size + 1, reasons)
+    shown = found[:size]
+    counts = items.count_failures(tx, catalog.catalog_id)
+    wanted = {reason: number for reason, number in counts.items() if not reasons or reason in reasons}
+    return sync_service_pb2.ListFailuresResponse(
+        failures=[
+            sync_pb2.ItemFailure(
+                item_id=str(item.item_id), root_id=item.root_id, path=item.path, failure=failure_message(item)
+            )
+            for item in shown
+        ],
+        next_page_token=paging.next_token(request, [shown[-1].path, shown[-1].item_id]) if len(found) > size else "",
+        total_size=sum(wanted.values()),
+        counts=[
+            sync_pb2.FailureCount(reason=value_of(sync_pb2.FailureReason, "FAILURE_REASON", reason), items=number)
+            for reason, number in wanted.items()
+        ],
+    )
+
+
+def _retrier(request: Any) -> Any:
+    chosen = selection(request.selection) if request.HasField("selection") else None
+    reasons = _reasons(request)
+
+    def work(tx: Connection, who: Principal) -> sync_service_pb2.RetryFailuresResponse:
+        catalog = catalogs.find(tx, who, request.catalog)
+        failed = chosen or Selection(saved_search=SavedSearch.FAILED)
+        return sync_service_pb2.RetryFailuresResponse(retried=item_rules.retry(tx, catalog, failed, reasons))
+
+    return work

@@ -1,0 +1,197 @@
+"""The database behind all stores: one transaction a call, durable when it returns, repeated whole when that is safe.
+
+SQLite is the embedded default; PostgreSQL serves several hosts. Everything that differs between the two is in
+this file and in `wakeups.py`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import random
+import time
+from collections.abc import Callable, Iterator
+from typing import Concatenate, ParamSpec, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, event
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from ..errors import Unavailable
+from .wakeups import Wakeups, wakeups_for
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+ATTEMPTS = 8
+SQLITE_BUSY_MS = 10_000
+# 40001 serialization failure, 40P01 deadlock: PostgreSQL asks for the transaction to be repeated.
+REPEATABLE_STATES = {"40001", "40P01"}
+
+
+class Database:
+    """Opens the store's database. Safe for threads; one object a process.
+
+    `read` and `write` run `work(tx, …)` in one transaction. `work` may be run several times and must
+    therefore touch nothing but the database. What `write` returned from is on the disk.
+    """
+
+    def __init__(self, url: str, *, lock_dir: str | None = None, pool_size: int = 10) -> None:
+        self.url = sa.make_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        if self.is_sqlite:
+            folder = lock_dir or os.path.dirname(os.path.abspath(self.url.database or ""))
+            self._lock_path = os.path.join(folder, "write.lock")
+            self.engine = _sqlite_engine(self.url, pool_size)
+        else:
+            self.url = self.url.set(drivername="postgresql+psycopg")
+            self.engine = _postgres_engine(self.url, pool_size)
+        self.wakeups: Wakeups = wakeups_for(self.url)
+
+    def read(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run `work` in a read-only transaction: one consistent snapshot on SQLite."""
+        return self._repeated(lambda: self._read_once(work, *args, **kwargs))
+
+    def write(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run `work` in one durable transaction, then wake those who wait for the catalogs it touched.
+
+        Raises `Unavailable` when the database is not there or stays busy; then nothing was changed.
+        """
+        result, touched = self._repeated(lambda: self._write_once(work, *args, **kwargs))
+        self.wakeups.notify(touched)
+        return result
+
+    def check(self) -> None:
+        """Raise `Unavailable` if the database can't promise that a commit is on the disk."""
+        if not self.is_sqlite:
+            fsync = self.read(lambda tx: tx.scalar(sa.text("SHOW fsync")))
+            if fsync != "on":
+                raise Unavailable(
+                    "STORE_UNAVAILABLE",
+                    "PostgreSQL runs with fsync=off: a crash would lose edits. Turn it on.",
+                )
+
+    def close(self) -> None:
+        """Close all connections; the object can't be used afterwards."""
+        self.wakeups.close()
+        self.engine.dispose()
+
+    def _read_once(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        with self.engine.connect() as tx:
+            try:
+                return work(tx, *args, **kwargs)
+            finally:
+                tx.rollback()
+
+    def _write_once(
+        self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> tuple[T, set[int]]:
+        with self._write_lock(), self.engine.connect().execution_options(indelible_write=True) as tx:
+            touched: set[int] = tx.info.setdefault("touched", set())
+            touched.clear()
+            result = work(tx, *args, **kwargs)
+            transaction_id = (
+                None if self.is_sqlite else tx.scalar(sa.text("SELECT pg_current_xact_id_if_assigned()::text"))
+            )
+            try:
+                tx.commit()
+            except DBAPIError as error:
+                # The connection was lost between COMMIT and its answer: ask whether it happened.
+                if not error.connection_invalidated or not self._happened(transaction_id):
+                    raise
+            return result, set(touched)
+
+    def _happened(self, transaction_id: str | None) -> bool:
+        if transaction_id is None:
+            return False
+        with self.engine.connect() as tx:
+            status = tx.scalar(sa.text("SELECT pg_xact_status(CAST(:id AS xid8))"), {"id": transaction_id})
+            return str(status) == "committed"
+
+    @contextlib.contextmanager
+    def _write_lock(self) -> Iterator[None]:
+        """SQLite: one lock for all processes. SQLite's own busy handler polls and starves; this one queues."""
+        if not self.is_sqlite:
+            yield
+            return
+        handle = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
+
+    def _repeated(self, attempt: Callable[[], T]) -> T:
+        for number in range(1, ATTEMPTS + 1):
+            try:
+                return attempt()
+            except DBAPIError as error:
+                if not _repeatable(error):
+                    raise _as_unavailable(error) from error
+                if number == ATTEMPTS:
+                    raise Unavailable("STORE_BUSY", "The database is busy; try again.") from error
+                time.sleep(random.uniform(0, 0.005 * 2**number))  # noqa: S311 - spreads repeats, guards nothing
+        raise AssertionError("unreachable")
+
+
+def touch(tx: Connection, catalog_id: int) -> None:
+    """Note that this transaction changes something to be seen in the catalog: its watchers are woken at commit."""
+    tx.info.setdefault("touched", set()).add(catalog_id)
+
+
+def now_ms(tx: Connection) -> int:
+    """The database's clock, the one that leases and due times are judged by. One host has one clock on SQLite."""
+    if tx.dialect.name == "sqlite":
+        return time.time_ns() // 1_000_000
+    return int(tx.scalar(sa.text("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint")) or 0)
+
+
+def _repeatable(error: DBAPIError) -> bool:
+    state = getattr(error.orig, "sqlstate", None)
+    return state in REPEATABLE_STATES or "database is locked" in str(error.orig)
+
+
+def _as_unavailable(error: DBAPIError) -> Exception:
+    if error.connection_invalidated or isinstance(error, OperationalError):
+        return Unavailable("STORE_UNAVAILABLE", "The database does not answer; nothing was changed. Try again.")
+    return error
+
+
+def _sqlite_engine(url: sa.URL, pool_size: int) -> sa.Engine:
+    engine = sa.create_engine(
+        url,
+        poolclass=sa.QueuePool,
+        pool_size=pool_size,
+        max_overflow=0,
+        connect_args={"check_same_thread": False, "timeout": SQLITE_BUSY_MS / 1000},
+    )
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: object, _record: object) -> None:
+        # The driver must not begin transactions by itself: `_begin` says which kind.
+        connection.isolation_level = None  # type: ignore[attr-defined]
+        cursor = connection.cursor()  # type: ignore[attr-defined]
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-16384"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(tx: Connection) -> None:
+        writing = tx.get_execution_options().get("indelible_write")
+        tx.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+    return engine
+
+
+def _postgres_engine(url: sa.URL, pool_size: int) -> sa.Engine:
+    return sa.create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_pre_ping=True,
+        connect_args={
+            "options": "-c synchronous_commit=on -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s",
+            "application_name": "indelible",
+        },
+    )

@@ -1,0 +1,35 @@
+"""What is due in a catalog, told from kept counts and the near end of one index: cheap at any size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from .item import ItemState
+from .tables import items
+
+# Beyond this many an exact number tells a person nothing.
+COUNTED_UP_TO = 10_000
+
+
+@dataclass(frozen=True)
+class NotYet:
+    """Items whose time has not come: how many, and when the first one's comes."""
+
+    items: int = 0
+    until: int | None = None
+
+
+def not_yet(tx: Connection, catalog_id: int, now: int) -> dict[ItemState, NotYet]:
+    """The items that are due later than now, by state: PENDING for the quiet period, FAILED for a retry."""
+    later = (
+        sa.select(items.c.state, items.c.due_at)
+        .where(items.c.catalog_id == catalog_id, items.c.due_at > now)
+        .order_by(items.c.due_at)
+        .limit(COUNTED_UP_TO)
+        .subquery()
+    )
+    query = sa.select(later.c.state, sa.func.count(), sa.func.min(later.c.due_at)).group_by(later.c.state)
+    return {ItemState(state): NotYet(number, until) for state, number, until in tx.execute(query)}

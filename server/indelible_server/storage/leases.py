@@ -1,0 +1,175 @@
+"""Leases: which writer has which item in hand, until when.
+
+A lease fences the acknowledgement, not the file: what keeps a late writer from a file is in `writeback`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import ColumnElement, Connection
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from .database import now_ms, touch
+from .ids import new_id
+from .item import Item, ItemState, from_row
+from .runs import Run, members
+from .tables import catalogs, intents, items, leases, roots
+
+LEASE_MS = 60_000
+
+
+@dataclass(frozen=True)
+class Claim:
+    """An item in a writer's hand. `token` proves it when the result is acknowledged."""
+
+    token: str
+    item: Item
+    run_id: str | None
+
+
+def claim_due(tx: Connection, catalog_id: int, writer_id: str, run: Run | None, limit: int) -> list[Claim]:
+    """Lease up to `limit` items that may be written now: of the run, or by auto-sync where `run` is None."""
+    now = now_ms(tx)
+    if run is not None:
+        may_be_written = sa.and_(members(run), sa.or_(items.c.state == int(ItemState.PENDING), items.c.due_at <= now))
+    else:
+        may_be_written = items.c.due_at <= now
+    query = (
+        sa.select(items)
+        .join(roots, roots.c.root_id == items.c.root_id)
+        .where(
+            items.c.catalog_id == catalog_id,
+            items.c.due_at.is_not(None),
+            may_be_written,
+            items.c.missing_since.is_(None),
+            roots.c.offline_since.is_(None),
+            roots.c.read_only.is_(False),
+            ~_exists(leases),
+            ~_exists(intents),
+        )
+        .order_by(items.c.due_at)
+        .limit(limit)
+    )
+    return _lease(tx, catalog_id, writer_id, query, None if run is None else run.run_id)
+
+
+def claim_unsettled(tx: Connection, writer_id: str, limit: int) -> list[Claim]:
+    """Lease items whose intent outlived its writer, whatever their catalog's switch says: they are settled first.
+
+    Those on an offline root wait for it, and those whose settlement failed for their next try.
+    """
+    now = now_ms(tx)
+    query = (
+        sa.select(items)
+        .join(intents, sa.and_(intents.c.catalog_id == items.c.catalog_id, intents.c.item_id == items.c.item_id))
+        .join(roots, roots.c.root_id == items.c.root_id)
+        .where(
+            roots.c.offline_since.is_(None),
+            sa.or_(items.c.state != int(ItemState.FAILED), items.c.due_at <= now),
+            ~_exists(leases),
+        )
+    )
+    catalog_id = tx.scalar(query.with_only_columns(items.c.catalog_id).limit(1))
+    if catalog_id is None:
+        return []
+    return _lease(tx, catalog_id, writer_id, query.where(items.c.catalog_id == catalog_id).limit(limit), None)
+
+
+def valid(tx: Connection, claims: Sequence[Claim]) -> set[str]:
+    """The tokens of those claims whose lease still stands."""
+    query = sa.select(leases.c.token).where(
+        leases.c.token.in_([claim.token for claim in claims]),
+        leases.c.catalog_id.in_({claim.item.catalog_id for claim in claims}),
+        leases.c.item_id.in_([claim.item.item_id for claim in claims]),
+        leases.c.deadline > now_ms(tx),
+    )
+    return set(tx.scalars(query))
+
+
+def release(tx: Connection, claims: Sequence[Claim]) -> None:
+    """Give items back unwritten."""
+    for claim in claims:
+        tx.execute(
+            sa.delete(leases).where(
+                leases.c.catalog_id == claim.item.catalog_id,
+                leases.c.item_id == claim.item.item_id,
+                leases.c.token == claim.token,
+            )
+        )
+        touch(tx, claim.item.catalog_id)
+
+
+def renew(tx: Connection, writer_ids: Sequence[str]) -> None:
+    """Keep the leases of writers that are known to live."""
+    deadline = now_ms(tx) + LEASE_MS
+    tx.execute(sa.update(leases).where(leases.c.writer_id.in_(writer_ids)).values(deadline=deadline))
+
+
+def drop(tx: Connection, writer_ids: Sequence[str]) -> None:
+    """Drop the leases of writers that are known to be dead."""
+    query = sa.delete(leases).where(leases.c.writer_id.in_(writer_ids)).returning(leases.c.catalog_id)
+    for catalog_id in set(tx.execute(query).scalars()):
+        touch(tx, catalog_id)
+
+
+def drop_expired(tx: Connection) -> None:
+    """Drop leases that nobody renewed."""
+    query = sa.delete(leases).where(leases.c.deadline < now_ms(tx)).returning(leases.c.catalog_id)
+    for catalog_id in set(tx.execute(query).scalars()):
+        touch(tx, catalog_id)
+
+
+def next_due(tx: Connection) -> int | None:
+    """When the next item becomes due that auto-sync may write; None if none is on its way."""
+    query = (
+        sa.select(sa.func.min(items.c.due_at))
+        .join(catalogs, catalogs.c.catalog_id == items.c.catalog_id)
+        .where(catalogs.c.auto_sync.is_(True), items.c.due_at > now_ms(tx))
+    )
+    due_at: int | None = tx.scalar(query)
+    return due_at
+
+
+def count(tx: Connection, catalog_id: int) -> int:
+    """How many items of the catalog are in a writer's hand."""
+    query = sa.select(sa.func.count()).select_from(leases)
+    return int(tx.scalar(query.where(leases.c.catalog_id == catalog_id, leases.c.deadline > now_ms(tx))) or 0)
+
+
+def _exists(table: sa.Table) -> ColumnElement[bool]:
+    return sa.exists().where(table.c.catalog_id == items.c.catalog_id, table.c.item_id == items.c.item_id)
+
+
+def _lease(tx: Connection, catalog_id: int, writer_id: str, query: sa.Select[Any], run_id: str | None) -> list[Claim]:
+    # Rows that another host is claiming at this moment are passed over, not waited for.
+    rows_found = tx.execute(query.with_for_update(of=items, skip_locked=True))
+    # An item with two intents is found twice.
+    found = list({row.item_id: from_row(row) for row in rows_found}.values())
+    if not found:
+        return []
+    deadline = now_ms(tx) + LEASE_MS
+    rows = [
+        {
+            "catalog_id": catalog_id,
+            "item_id": item.item_id,
+            "token": new_id(),
+            "writer_id": writer_id,
+            "deadline": deadline,
+            "revision": item.revision,
+            "run_id": run_id,
+        }
+        for item in found
+    ]
+    insert = sqlite_insert if tx.dialect.name == "sqlite" else postgresql_insert
+    # A claim that was committed between our look and our lock has its lease already: leave it alone.
+    leased = tx.execute(
+        insert(leases).values(rows).on_conflict_do_nothing().returning(leases.c.item_id, leases.c.token)
+    )
+    tokens = {row.item_id: row.token for row in leased}
+    touch(tx, catalog_id)
+    return [Claim(tokens[item.item_id], item, run_id) for item in found if item.item_id in tokens]

@@ -1,0 +1,166 @@
+"""One-time runs: a predicate over items, nothing copied, the same after a restart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import ColumnElement, Connection, Row
+
+from .database import now_ms, touch
+from .parts import parts
+from .tables import items, roots, run_items, runs
+
+RUNNING, SUSPENDED, COMPLETED, CANCELLED, GAVE_UP = (
+    "RUNNING",
+    "SUSPENDED",
+    "COMPLETED",
+    "CANCELLED",
+    "GAVE_UP",
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A one-time run. It ends by itself when each member is counted once."""
+
+    catalog_id: int
+    run_id: str
+    state: str
+    start_revision: int
+    selected: bool
+    total: int
+    principal: str
+    on_behalf_of: str
+    give_up_ms: int
+    done: int = 0
+    failed: int = 0
+    conflicted: int = 0
+    skipped: int = 0
+    bytes_written: int = 0
+    started_at: int = 0
+    progressed_at: int = 0
+    ended_at: int | None = None
+
+    @property
+    def counted(self) -> int:
+        """How many members are accounted for."""
+        return self.done + self.failed + self.conflicted + self.skipped
+
+
+def insert(tx: Connection, run: Run, frozen: Sequence[int] = ()) -> Run:
+    """Store a new run; `frozen` are its members if it has a selection."""
+    now = now_ms(tx)
+    values = {name: getattr(run, name) for name in Run.__dataclass_fields__}
+    row = tx.execute(sa.insert(runs).values(values | {"started_at": now, "progressed_at": now}).returning(runs)).one()
+    for some in parts(frozen):
+        rows = [{"catalog_id": run.catalog_id, "run_id": run.run_id, "item_id": item_id} for item_id in some]
+        tx.execute(sa.insert(run_items), rows)
+    touch(tx, run.catalog_id)
+    return _run(row)
+
+
+def members(run: Run) -> ColumnElement[bool]:
+    """The rows of `items` that belong to the run and are not counted yet."""
+    uncounted = items.c.counted_run.is_distinct_from(run.run_id)
+    if not run.selected:
+        return sa.and_(items.c.unsynced_since <= run.start_revision, uncounted)
+    frozen = sa.exists().where(
+        run_items.c.catalog_id == items.c.catalog_id,
+        run_items.c.run_id == run.run_id,
+        run_items.c.item_id == items.c.item_id,
+    )
+    return sa.and_(items.c.unsynced_since <= run.start_revision, uncounted, frozen)
+
+
+def frozen_among(tx: Connection, run: Run, item_ids: Sequence[int]) -> set[int]:
+    """Those of these items that are in the run's frozen selection."""
+    query = sa.select(run_items.c.item_id).where(
+        run_items.c.catalog_id == run.catalog_id, run_items.c.run_id == run.run_id
+    )
+    return set(tx.scalars(query.where(run_items.c.item_id.in_(item_ids))))
+
+
+def unfinished(tx: Connection, run: Run, *, online_only: bool = False) -> bool:
+    """Whether a member is left that a writer will still take."""
+    query = sa.select(items.c.item_id).where(
+        items.c.catalog_id == run.catalog_id, items.c.due_at.is_not(None), members(run)
+    )
+    if online_only:
+        query = query.where(items.c.root_id.in_(_online_roots(run.catalog_id)))
+    return tx.execute(query.limit(1)).first() is not None
+
+
+def count_left(tx: Connection, run: Run) -> dict[int, int]:
+    """The members that are not counted, by ItemState."""
+    query = sa.select(items.c.state, sa.func.count()).where(items.c.catalog_id == run.catalog_id, members(run))
+    return {int(state): int(number) for state, number in tx.execute(query.group_by(items.c.state))}
+
+
+def unsynced_among(tx: Connection, catalog_id: int, ids: Sequence[int]) -> list[int]:
+    """Those of these items that are unsynced."""
+    wanted = sa.and_(items.c.catalog_id == catalog_id, items.c.unsynced_since.is_not(None))
+    found = (tx.scalars(sa.select(items.c.item_id).where(wanted, items.c.item_id.in_(some))) for some in parts(ids))
+    return sorted(item_id for some in found for item_id in some)
+
+
+def add(tx: Connection, run: Run, **deltas: int) -> Run:
+    """Add to a run's counts."""
+    values: dict[str, Any] = {name: runs.c[name] + delta for name, delta in deltas.items()}
+    row = tx.execute(
+        sa.update(runs).where(*_key(run)).values(values | {"progressed_at": now_ms(tx)}).returning(runs)
+    ).one()
+    touch(tx, run.catalog_id)
+    return _run(row)
+
+
+def set_state(tx: Connection, run: Run, state: str) -> Run:
+    """Change a run's state; COMPLETED, CANCELLED and GAVE_UP end it."""
+    ended_at = None if state in (RUNNING, SUSPENDED) else now_ms(tx)
+    changed = {"state": state, "ended_at": ended_at, "progressed_at": now_ms(tx)}
+    row = tx.execute(sa.update(runs).where(*_key(run)).values(changed).returning(runs)).one()
+    if ended_at is not None:
+        tx.execute(
+            sa.delete(run_items).where(run_items.c.catalog_id == run.catalog_id, run_items.c.run_id == run.run_id)
+        )
+    touch(tx, run.catalog_id)
+    return _run(row)
+
+
+def get(tx: Connection, catalog_id: int, run_id: str) -> Run | None:
+    """The run, or None."""
+    row = tx.execute(sa.select(runs).where(runs.c.catalog_id == catalog_id, runs.c.run_id == run_id)).first()
+    return None if row is None else _run(row)
+
+
+def active(tx: Connection, catalog_id: int) -> Run | None:
+    """The run that is running or suspended, or None."""
+    row = tx.execute(sa.select(runs).where(runs.c.catalog_id == catalog_id, runs.c.ended_at.is_(None))).first()
+    return None if row is None else _run(row)
+
+
+def newest(tx: Connection, catalog_id: int, limit: int, before: str = "") -> list[Run]:
+    """Runs, the newest first, older than `before` if that is given."""
+    query = sa.select(runs).where(runs.c.catalog_id == catalog_id)
+    if before:
+        query = query.where(runs.c.run_id < before)
+    return [_run(row) for row in tx.execute(query.order_by(runs.c.run_id.desc()).limit(limit))]
+
+
+def _online_roots(catalog_id: int) -> sa.Select[tuple[str]]:
+    return sa.select(roots.c.root_id).where(roots.c.catalog_id == catalog_id, roots.c.offline_since.is_(None))
+
+
+def count(tx: Connection, catalog_id: int) -> int:
+    """How many runs the catalog has had."""
+    return int(tx.scalar(sa.select(sa.func.count()).where(runs.c.catalog_id == catalog_id)) or 0)
+
+
+def _key(run: Run) -> tuple[ColumnElement[bool], ...]:
+    return runs.c.catalog_id == run.catalog_id, runs.c.run_id == run.run_id
+
+
+def _run(row: Row[Any]) -> Run:
+    return Run(**dict(row._mapping))

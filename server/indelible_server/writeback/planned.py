@@ -1,0 +1,118 @@
+"""A plan with its intents: what a writer is about to do, and what is true of the item once it is done."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..domain.outcomes import Verified
+from ..files.plan import FilePlan, Home, Identity, Plan
+from ..files.reading import Reading
+from ..storage.ids import new_id
+from ..storage.intents import Intent
+from ..storage.leases import Claim
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A claim, what its files are to become, and the intents that say so."""
+
+    claim: Claim
+    plan: Plan
+    intents: tuple[Intent, ...]
+
+    @classmethod
+    def make(cls, claim: Claim, plan: Plan) -> Planned:
+        """Intents for a plan, not stored yet. The temp files are named after them."""
+        item = claim.item
+        expected = _to_json(plan)
+        ids = [new_id() for _ in plan.files]
+        files = tuple(replace(file, temp=temp_name(intent_id)) for file, intent_id in zip(plan.files, ids, strict=True))
+        intents = tuple(
+            Intent(
+                intent_id=intent_id,
+                catalog_id=item.catalog_id,
+                item_id=item.item_id,
+                root_id=item.root_id,
+                target=fold(file.target),
+                revision=item.revision,
+                run_id=claim.run_id,
+                plan=file.to_bytes(),
+                expected=expected,
+            )
+            for file, intent_id in zip(files, ids, strict=True)
+        )
+        return cls(claim, replace(plan, files=files), intents)
+
+    @classmethod
+    def of_stored(cls, claim: Claim, intents: Sequence[Intent]) -> Planned:
+        """The plan behind intents that outlived their writer; the claim is for the edit that they were to write."""
+        files = tuple(FilePlan.from_bytes(intent.plan) for intent in intents)
+        written = replace(claim.item, revision=intents[0].revision)
+        plan = _from_json(claim.item.key, intents[0].expected, files)
+        return cls(replace(claim, item=written, run_id=intents[0].run_id), plan, tuple(intents))
+
+    def verified(self, reading: Reading, bytes_written: int) -> Verified:
+        """The outcome when the files were read back and hold what was planned."""
+        plan, ours = self.plan, self.claim.item.tags
+        return Verified(
+            claim=self.claim,
+            homes={str(home): tags for home, tags in reading.homes.items()},
+            tags=plan.tags,
+            identity=reading.identity,
+            taken_in={name: [ours.get(name), plan.tags.get(name)] for name in sorted(plan.taken_in)},
+            replaced={
+                conflict.field: [conflict.theirs, conflict.ours]
+                for conflict in plan.conflicts
+                if conflict.field not in plan.taken_in
+            },
+            sidecar=reading.sidecar,
+            note=plan.note,
+            settled=self.intents,
+            bytes_written=bytes_written,
+        )
+
+
+def temp_name(intent_id: str) -> bytes:
+    """The temp file of an intent: hidden, short, and of no other intent."""
+    return b".indelible-" + intent_id.encode()
+
+
+def fold(target: bytes) -> bytes:
+    """The target as the schema compares it: two names that a file system may take for one are one."""
+    try:
+        return target.decode().casefold().encode()
+    except UnicodeDecodeError:
+        return target
+
+
+def _to_json(plan: Plan) -> str:
+    values: dict[str, Any] = {
+        "format": plan.format,
+        "tags": plan.tags,
+        "wanted": plan.wanted,
+        "written": {home: sorted(fields) for home, fields in plan.written.items()},
+        "taken_in": sorted(plan.taken_in),
+        "sidecar": None if plan.sidecar is None else plan.sidecar.hex(),
+        "note": plan.note,
+    }
+    return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+
+
+def _from_json(target: bytes, text: str, files: tuple[FilePlan, ...]) -> Plan:
+    values = json.loads(text)
+    return Plan(
+        target=target,
+        format=values["format"],
+        tags=values["tags"],
+        found={},
+        wanted={Home(home): tags for home, tags in values["wanted"].items()},
+        identity=Identity(0, 0, 0),
+        written={Home(home): frozenset(fields) for home, fields in values["written"].items()},
+        taken_in=frozenset(values["taken_in"]),
+        files=files,
+        sidecar=None if values["sidecar"] is None else bytes.fromhex(values["sidecar"]),
+        note=values["note"],
+    )

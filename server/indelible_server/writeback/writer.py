@@ -1,0 +1,119 @@
+"""The program of a writer process: claims items, writes them, says so, sleeps until it is woken.
+
+    python -m indelible_server.writeback.writer WRITER_ID
+
+It is started by a supervisor, with its settings in the environment, is single-threaded, and never imports gRPC: a hostile file may crash it, and costs
+nothing but that file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+from collections.abc import Callable, Sequence
+
+import structlog
+from sqlalchemy import Connection
+
+from ..config import load_settings
+from ..errors import Unavailable
+from ..logs import configure_logging
+from ..processes import Parent, be_child
+from ..roots import Roots
+from ..storage import catalogs, leases, runs
+from ..storage.catalogs import Catalog
+from ..storage.database import Database, now_ms
+from ..storage.leases import Claim
+from .pipeline import Pipeline
+
+BATCH = 32
+POLL_S = 1.0
+LATER_S = 0.5
+
+log = structlog.get_logger("writer")
+
+
+class Writer:
+    """The loop of a writer process."""
+
+    def __init__(self, database: Database, writer_id: str, parent: Parent, roots: Roots) -> None:
+        self._database = database
+        self._writer_id = writer_id
+        self._parent = parent
+        self._pipeline = Pipeline(database, roots, begin=self._begin)
+
+    def run(self) -> None:
+        """Work until the supervisor wants an end, or is gone. The file in hand is always finished."""
+        while not self._parent.wants_end:
+            try:
+                if not self._work():
+                    self._parent.say("idle")
+                    self._parent.wait(self._database.read(_seconds_to_next))
+            except Unavailable as error:
+                log.info("waiting for the database", message=error.message)
+                self._parent.wait(LATER_S)
+
+    def _work(self) -> bool:
+        unsettled = self._database.write(leases.claim_unsettled, self._writer_id, BATCH)
+        if unsettled:
+            return self._do(unsettled, self._pipeline.settle)
+        for catalog in self._database.read(_writable):
+            claims = self._database.write(_claim, catalog, self._writer_id)
+            if claims:
+                return self._do(claims, self._pipeline.write)
+        return False
+
+    def _do(self, claims: Sequence[Claim], work: Callable[[Catalog, Sequence[Claim]], None]) -> bool:
+        catalog = self._database.read(catalogs.get, claims[0].item.catalog_id)
+        if catalog is not None:
+            work(catalog, claims)
+        return True
+
+    def _begin(self, claim: Claim) -> None:
+        self._parent.say(f"item {claim.item.catalog_id} {claim.item.item_id} {claim.token}")
+
+
+def _writable(tx: Connection) -> list[Catalog]:
+    """The catalogs in which writers may begin a file: those with a run first, otherwise in a fair order."""
+    running = {each.catalog_id for each in catalogs.list_all(tx) if _running(tx, each.catalog_id)}
+    found = [each for each in catalogs.list_all(tx) if each.auto_sync or each.catalog_id in running]
+    random.shuffle(found)
+    return sorted(found, key=lambda each: each.catalog_id not in running)
+
+
+def _running(tx: Connection, catalog_id: int) -> runs.Run | None:
+    run = runs.active(tx, catalog_id)
+    return run if run is not None and run.state == runs.RUNNING else None
+
+
+def _claim(tx: Connection, catalog: Catalog, writer_id: str) -> list[Claim]:
+    run = _running(tx, catalog.catalog_id)
+    claims = leases.claim_due(tx, catalog.catalog_id, writer_id, run, BATCH) if run is not None else []
+    present = catalogs.get(tx, catalog.catalog_id)
+    if not claims and present is not None and present.auto_sync:
+        claims = leases.claim_due(tx, catalog.catalog_id, writer_id, None, BATCH)
+    return claims
+
+
+def _seconds_to_next(tx: Connection) -> float:
+    due_at = leases.next_due(tx)
+    return POLL_S if due_at is None else min(max((due_at - now_ms(tx)) / 1000, 0.001), POLL_S)
+
+
+def main() -> None:
+    """Run a writer until its supervisor closes its standard input."""
+    parser = argparse.ArgumentParser(description="A writer process; started by a supervisor.")
+    parser.add_argument("writer_id")
+    writer_id = parser.parse_args().writer_id
+    settings = load_settings({}, os.environ)
+    configure_logging(settings.log_format)
+    parent = be_child(settings.data)
+    database = Database(settings.database_url, lock_dir=settings.data, pool_size=2)
+    database.wakeups.subscribe(lambda catalog_id: parent.say(f"changed {catalog_id}"))
+    Writer(database, writer_id, parent, Roots(settings.local_roots)).run()
+    database.close()
+
+
+if __name__ == "__main__":
+    main()

