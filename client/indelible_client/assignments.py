@@ -29,6 +29,8 @@ FIELDS = (*TEXTS, *NUMBERS, *LISTS, "gps", "custom.NAME")
 
 _CUSTOM = "custom."
 _CLOCK = re.compile(r"([+-])(\d{1,3}):([0-5]\d)(?::([0-5]\d))?")
+_NUMBER = r"([+-]?\d+(?:\.\d+)?)"
+_POSITION = re.compile(f"{_NUMBER},{_NUMBER}(?:,{_NUMBER})?")
 _UNITS = re.compile(r"([+-])(\d{1,7})([dh])")
 
 
@@ -183,8 +185,8 @@ def _whole(name: str, text: str) -> int:
 
 
 def _position(text: str) -> tags_pb2.Gps:
-    try:
-        lat, lon, *alt = (float(part) for part in text.split(","))
-        return tags_pb2.Gps(lat=lat, lon=lon, alt=alt[0] if alt else None)
-    except ValueError:
-        raise AssignmentError(f'gps takes LAT,LON[,ALT] in degrees and metres, not "{text}"') from None
+    match = _POSITION.fullmatch(text.replace(" ", ""))
+    if not match:
+        raise AssignmentError(f'gps takes LAT,LON[,ALT] in degrees and metres, not "{text}"')
+    lat, lon, alt = match.groups()
+    return tags_pb2.Gps(lat=float(lat), lon=float(lon), alt=float(alt) if alt else None)

@@ -68,9 +68,7 @@ def _may_repeat(method: MethodDescriptor) -> bool:
     id.
     """
     streams = method.client_streaming or method.server_streaming
-    return not streams and (
-        method.name.startswith(_READS) or "request_id" in method.input_type.fields_by_name
-    )
+    return not streams and (method.name.startswith(_READS) or "request_id" in method.input_type.fields_by_name)
 
 
 def service_config() -> str:
@@ -121,9 +119,7 @@ class _Stream(Iterator[_Response]):
         self._call.cancel()
 
 
-class Manners(
-    grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor, grpc.StreamUnaryClientInterceptor
-):
+class Manners(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor, grpc.StreamUnaryClientInterceptor):
     """The one interceptor of the client.
 
     A call leaves with the bearer token, with a deadline unless it has one or streams, and, if it changes
@@ -192,6 +188,7 @@ class Manners(
         return cast(_Request, signed)
 
     def _ended(self, call: Any) -> Any:
-        if isinstance(call, grpc.RpcError):
+        # A call that `future` made may still be under way; it is an RpcError already, and ends with its own.
+        if isinstance(call, grpc.RpcError) and call.done() and call.code() is not grpc.StatusCode.OK:
             raise errors.from_call(cast(Any, call), self._address) from None
         return call

@@ -94,7 +94,11 @@ def connect(
     is the person for whom calls are made; None means the user of the operating system.
     """
     target = find(server, token, data)
-    options = [*_OPTIONS, ("grpc.service_config", calls.service_config())]
+    options = [
+        *_OPTIONS,
+        ("grpc.enable_http_proxy", 0 if is_local(target.address) else 1),  # no proxy leads to this machine
+        ("grpc.service_config", calls.service_config()),
+    ]
     authorities = tls_ca or os.environ.get("INDELIBLE_TLS_CA")
     if authorities:
         with open(authorities, "rb") as file:

@@ -7,7 +7,7 @@ from typing import Protocol
 import grpc
 from google.protobuf import any_pb2
 from google.protobuf.message import DecodeError, Message
-from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]  # no stubs exist
+from google.rpc import error_details_pb2, status_pb2
 
 # Statuses that say that nobody answered, when they come without a reason of the server.
 _NO_ANSWER = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
@@ -17,7 +17,7 @@ class IndelibleError(Exception):
     """The base of every error that a call of the client raises."""
 
 
-class Unreachable(IndelibleError):  # noqa: N818 - says what happened, as Refused does
+class Unreachable(IndelibleError):
     """Nobody answered at the address. Whether the call was carried out is not known."""
 
     def __init__(self, address: str, cause: str) -> None:
@@ -34,7 +34,7 @@ class FieldViolation:
     description: str
 
 
-class Refused(IndelibleError):  # noqa: N818 - "RefusedError" would say no more
+class Refused(IndelibleError):
     """The server answered and said no. Unless `reason` says otherwise, nothing was changed.
 
     `reason` is the name of an ErrorReason without its prefix, or empty when the answer did not come from

@@ -27,8 +27,7 @@ def to_json(message: Message) -> str:
 def printable(text: str) -> str:
     """Escape what could steer a terminal, so that no file name or tag can; line breaks stay."""
     return "".join(
-        each if each.isprintable() or each == "\n" else each.encode("unicode_escape").decode("ascii")
-        for each in text
+        each if each.isprintable() or each == "\n" else each.encode("unicode_escape").decode("ascii") for each in text
     )
 
 
@@ -114,12 +113,14 @@ def failure(cause: sync_pb2.Failure) -> str:
 
 
 def job_counts(job: job_pb2.Job) -> str:
-    """Give what came of a job, whatever its kind: "800 added items, 12 known items"; zeros are left out."""
+    """Give what came of a job, whatever its kind: "800 added, 12 known, 3 ignored files"; zeros are left out."""
     kind = job.WhichOneof("counts")
     if kind is None:
         return ""
     counts: Message = getattr(job, kind)
-    return ", ".join(f"{value:,} {_words(field)}" for field, value in counts.ListFields())
+    return ", ".join(
+        f"{value:,} {field.name.removesuffix('_items').replace('_', ' ')}" for field, value in counts.ListFields()
+    )
 
 
 def setting_values(message: Message, prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -144,13 +145,7 @@ def _setting(message: Message, field: FieldDescriptor, value: Any) -> str:
     if field.enum_type is not None and not field.is_repeated:
         return word(message, field.name)
     if field.enum_type is not None:
-        return ",".join(
-            field.enum_type.values_by_number[each].name.rpartition("_")[2].lower() for each in value
-        )
+        return ",".join(field.enum_type.values_by_number[each].name.rpartition("_")[2].lower() for each in value)
     if field.is_repeated:
         return ",".join(value)
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _words(field: FieldDescriptor) -> str:
-    return field.name.replace("_", " ")

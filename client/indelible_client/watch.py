@@ -26,9 +26,7 @@ _RUN_ENDED = (sync_pb2.RUN_STATE_COMPLETED, sync_pb2.RUN_STATE_CANCELLED, sync_p
 _Message = TypeVar("_Message")
 
 
-def watch_sync(
-    client: Client, catalogs: Iterable[str] = ()
-) -> Iterator[sync_service_pb2.WatchSyncStatusResponse]:
+def watch_sync(client: Client, catalogs: Iterable[str] = ()) -> Iterator[sync_service_pb2.WatchSyncStatusResponse]:
     """Give every message of WatchSyncStatus, also those that say that a catalog was removed; it has no end.
 
     `catalogs` are ids or names; none means all that the caller may see. After a break each catalog comes
@@ -54,9 +52,7 @@ def watch_status(client: Client, catalogs: Iterable[str] = ()) -> Iterator[sync_
             return
 
 
-def watch_items(
-    client: Client, catalog: str, resume_token: str = ""
-) -> Iterator[item_service_pb2.WatchItemsResponse]:
+def watch_items(client: Client, catalog: str, resume_token: str = "") -> Iterator[item_service_pb2.WatchItemsResponse]:
     """Give every change of a catalog's items after the token, in order, without gaps; it has no end.
 
     Each message carries the token that continues right after it. A message counts as dealt with when the next
@@ -116,7 +112,7 @@ def _resumed(open_stream: Callable[[], Iterator[_Message]]) -> Iterator[_Message
                 pause, connected = FIRST_PAUSE, True
                 yield message
         except (Unreachable, Refused) as error:
-            if not connected or (isinstance(error, Refused) and error.status not in _PASSING):
+            if (isinstance(error, Refused) and error.status not in _PASSING):
                 raise
         finally:
             stream.cancel()  # type: ignore[attr-defined]  # the stubs' type of a stream is only an iterator

@@ -13,7 +13,7 @@ from .storage.database import Database
 
 
 class Roots:
-    """Finds the folder of a root on this host. `local` maps root ids to paths where they differ from the approved ones."""
+    """Finds the folder of a root on this host. `local` has the paths that differ from the approved ones."""
 
     def __init__(self, local: Mapping[str, bytes] | None = None) -> None:
         self._local = local or {}

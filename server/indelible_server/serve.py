@@ -27,7 +27,6 @@ from .storage.tokens import Token
 from .writeback.supervisor import Supervisor
 
 GRACE_S = 5.0
-LOCAL_TOKEN = "local"
 
 log = structlog.get_logger("server")
 
@@ -105,7 +104,7 @@ def make_local_token(database: Database, data_dir: str) -> None:
         if database.read(tokens.find, file.read().strip()) is not None:
             return
     secret = secrets.token_urlsafe(32)
-    database.write(tokens.insert, Token(new_id(), LOCAL_TOKEN, "admin"), secret)
+    database.write(tokens.insert, Token(new_id(), "local", "admin"), secret)
     temp = path + ".new"
     with contextlib.suppress(FileNotFoundError):
         os.unlink(temp)

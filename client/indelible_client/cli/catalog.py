@@ -105,9 +105,7 @@ def set_(
 
 
 @command(app, "delete")
-def delete(
-    session: Session, name: CatalogArgument, yes: YesOption = False, force: ForceOption = False
-) -> None:
+def delete(session: Session, name: CatalogArgument, yes: YesOption = False, force: ForceOption = False) -> None:
     """Delete a catalog with its items and their history; the files stay as they are."""
     confirm(yes, f"Delete catalog {name} with its items and their history? The files stay as they are.")
     request = catalog_service_pb2.DeleteCatalogRequest(catalog=name, force=force)

@@ -50,9 +50,7 @@ def history(session: Session, name: CatalogArgument, path: PathArgument, limit: 
 def undo(
     session: Session,
     name: CatalogArgument,
-    path: Annotated[
-        str | None, typer.Argument(metavar="PATH", help="The item's path below its root.")
-    ] = None,
+    path: Annotated[str | None, typer.Argument(metavar="PATH", help="The item's path below its root.")] = None,
     run: Annotated[str | None, typer.Option(metavar="ID", help="Every write of this run.")] = None,
     write: Annotated[
         str | None,

@@ -31,9 +31,7 @@ _REASONS = {
 CONFLICT_COLUMNS: Columns[item_pb2.Item] = {
     "PATH": lambda item: item.path,
     "FIELD": lambda item: "\n".join(conflict.field for conflict in item.conflicts),
-    "CATALOG AND FILE": lambda item: "\n".join(
-        " | ".join(conflict_sides(conflict)) for conflict in item.conflicts
-    ),
+    "CATALOG AND FILE": lambda item: "\n".join(" | ".join(conflict_sides(conflict)) for conflict in item.conflicts),
 }
 
 
@@ -85,13 +83,9 @@ def resolve(
     name: CatalogArgument,
     globs: GlobsArgument = None,
     everything: Annotated[bool, typer.Option("--all", help="Every conflict.")] = False,
-    catalog: Annotated[
-        bool, typer.Option("--catalog", help="The catalog's value goes into the file.")
-    ] = False,
+    catalog: Annotated[bool, typer.Option("--catalog", help="The catalog's value goes into the file.")] = False,
     file: Annotated[bool, typer.Option("--file", help="The file's value goes into the catalog.")] = False,
-    field: Annotated[
-        list[str] | None, typer.Option(metavar="FIELD", help="Only this field; may be repeated.")
-    ] = None,
+    field: Annotated[list[str] | None, typer.Option(metavar="FIELD", help="Only this field; may be repeated.")] = None,
 ) -> None:
     """Decide conflicts for one side."""
     selection = chosen(globs, everything=everything)

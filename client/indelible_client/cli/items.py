@@ -49,9 +49,7 @@ def items(
     conflicts: Annotated[
         bool, typer.Option("--conflicts", help="Only items that wait for `indelible resolve`.")
     ] = False,
-    held: Annotated[
-        bool, typer.Option("--held", help="Only items whose edits wait for `indelible release`.")
-    ] = False,
+    held: Annotated[bool, typer.Option("--held", help="Only items whose edits wait for `indelible release`.")] = False,
     missing: Annotated[bool, typer.Option("--missing", help="Only items whose file is gone.")] = False,
     path: Annotated[str, typer.Option(metavar="PREFIX", help="Only items whose path begins so.")] = "",
     limit: LimitOption = None,
@@ -96,8 +94,9 @@ def _text(item: item_pb2.Item) -> str:
         lines.append(f"held: {item.hold.note}")
     if item.reader_note:
         lines.append(f"note: {item.reader_note}")
-    shape = f", {item.width} x {item.height}" if item.HasField("width") else ""
-    lines.append(f"file: {item.format}, {formats.size(item.size_bytes)}{shape}, {formats.when(item.mtime)}")
+    shape = f"{item.width} x {item.height}" if item.HasField("width") else ""
+    facts = [item.format, formats.size(item.size_bytes), shape, formats.when(item.mtime)]
+    lines.append(f"file: {', '.join(filter(None, facts))}")
     lines += _section("tags", item.tags)
     for home in item.homes:
         verified = f", verified {formats.when(home.verify_time)}" if home.HasField("verify_time") else ""

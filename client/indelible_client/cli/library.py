@@ -9,9 +9,7 @@ from indelible_client.cli.selections import CatalogArgument, GlobsArgument, chos
 from indelible_client.cli.session import Session, command
 from indelible_client.cli.waiting import wait_for_job
 
-SubfolderOption = Annotated[
-    str, typer.Option("--path", metavar="SUB", help="Only this folder or file below a root.")
-]
+SubfolderOption = Annotated[str, typer.Option("--path", metavar="SUB", help="Only this folder or file below a root.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -31,9 +29,7 @@ def rescan(
     session: Session,
     name: CatalogArgument,
     path: SubfolderOption = "",
-    read_all: Annotated[
-        bool, typer.Option("--read-all", help="Read files that look unchanged, too.")
-    ] = False,
+    read_all: Annotated[bool, typer.Option("--read-all", help="Read files that look unchanged, too.")] = False,
 ) -> None:
     """Take what other programs changed in the files into the catalog; waits for the end."""
     request = library_service_pb2.StartRescanRequest(catalog=name, path=path, read_all=read_all)

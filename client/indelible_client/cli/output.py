@@ -85,16 +85,15 @@ class Output:
 
 def console(terminal: bool, *, error: bool = False) -> Console:
     """Give a console that prints what it is given: no markup, no emoji, no folding unless on a terminal."""
-    return Console(
-        stderr=error, markup=False, emoji=False, highlight=False, width=None if terminal else _UNFOLDED
-    )
+    return Console(stderr=error, markup=False, emoji=False, highlight=False, width=None if terminal else _UNFOLDED)
 
 
 def as_table(rows: Iterable[_AnyMessage], columns: Columns[_AnyMessage]) -> Table:
     """Lay messages out, one a row; a column is its title and what it says about a message."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in columns:
-        table.add_column(title, overflow="fold")
+    for number, title in enumerate(columns):
+        # The first column names the row; the others are narrowed before it.
+        table.add_column(title, overflow="fold", no_wrap=number == 0)
     for row in rows:
         table.add_row(*(formats.printable(cell(row)) for cell in columns.values()))
     return table

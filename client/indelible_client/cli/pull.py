@@ -52,20 +52,14 @@ def register(program: typer.Typer) -> None:
 def start(
     session: Session,
     name: RemoteArgument,
-    wait: Annotated[
-        bool, typer.Option("--wait", help="Wait for the end; thumbnails may still come after it.")
-    ] = False,
-    full: Annotated[
-        bool, typer.Option("--full", help="Read everything again, also what looks unchanged.")
-    ] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the end; thumbnails may still come after it.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Read everything again, also what looks unchanged.")] = False,
     send_local_changes: Annotated[
         bool, typer.Option("--send-local-changes", help="First send edits of files that are not submitted.")
     ] = False,
 ) -> None:
     """Read a remote: all of it the first time, then what is new."""
-    request = remote_service_pb2.StartPullRequest(
-        remote=name, full=full, send_local_changes=send_local_changes
-    )
+    request = remote_service_pb2.StartPullRequest(remote=name, full=full, send_local_changes=send_local_changes)
     job = session.client.remotes.StartPull(request).job
     if wait:
         wait_for_job(session, job)

@@ -112,9 +112,7 @@ def test(session: Session, name: RemoteArgument) -> None:
         session.out.emit(response, f"{name}: {formats.word(problem, 'reason')}: {problem.message}")
         raise typer.Exit(REFUSED)
     account = f", account {response.account}" if response.account else ""
-    session.out.emit(
-        response, f"{name} can be used{account}: {formats.count(response.total_batches, 'batch')}"
-    )
+    session.out.emit(response, f"{name} can be used{account}: {formats.count(response.total_batches, 'batch')}")
 
 
 @command(app, "files")
@@ -122,9 +120,7 @@ def files(
     session: Session,
     name: RemoteArgument,
     batch: BatchOption = "",
-    drafts: Annotated[
-        bool, typer.Option("--drafts", help="Only files whose edits are not sent yet.")
-    ] = False,
+    drafts: Annotated[bool, typer.Option("--drafts", help="Only files whose edits are not sent yet.")] = False,
     limit: LimitOption = None,
 ) -> None:
     """List the files that were pulled, by batch and name."""

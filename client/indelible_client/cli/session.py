@@ -14,9 +14,7 @@ from indelible_client.connection import Client, connect
 
 _PANEL = "Common options"
 
-JsonOption = Annotated[
-    bool, typer.Option("--json", help="Print JSON, one object a line.", rich_help_panel=_PANEL)
-]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.", rich_help_panel=_PANEL)]
 ServerOption = Annotated[
     str | None,
     typer.Option(

@@ -13,9 +13,7 @@ from indelible_client.cli.waiting import waits_text
 from indelible_client.pages import pages
 from indelible_client.watch import watch_sync
 
-CatalogOrAllArgument = Annotated[
-    str | None, typer.Argument(metavar="NAME", help="The catalog; all without it.")
-]
+CatalogOrAllArgument = Annotated[str | None, typer.Argument(metavar="NAME", help="The catalog; all without it.")]
 WatchOption = Annotated[bool, typer.Option("--watch", "-w", help="Go on showing changes until Ctrl-C.")]
 
 

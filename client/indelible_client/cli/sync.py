@@ -17,8 +17,7 @@ app = group("Write the tags into the files: always (on), or once (start).")
 
 def _files(write: sync_pb2.PlannedWrite) -> str:
     texts = [
-        f"{formats.word(file, 'method')} {file.path} ({formats.size(file.bytes_to_write)})"
-        for file in write.files
+        f"{formats.word(file, 'method')} {file.path} ({formats.size(file.bytes_to_write)})" for file in write.files
     ]
     if write.HasField("failure"):
         texts.append(formats.failure(write.failure))
@@ -33,9 +32,7 @@ PREVIEW_COLUMNS: Columns[sync_pb2.PlannedWrite] = {
 
 
 @command(app, "preview")
-def preview(
-    session: Session, name: CatalogArgument, globs: GlobsArgument = None, limit: LimitOption = 100
-) -> None:
+def preview(session: Session, name: CatalogArgument, globs: GlobsArgument = None, limit: LimitOption = 100) -> None:
     """Show what would be written, how, and how many bytes; nothing is touched."""
     shown, page = session.out.listing(
         session.client.sync.PreviewWrite,
@@ -85,9 +82,7 @@ def start(
     ] = False,
     give_up_after: Annotated[
         str | None,
-        typer.Option(
-            "--give-up-after", metavar="TIME", help="End after so long without progress, like 10m. Else 1h."
-        ),
+        typer.Option("--give-up-after", metavar="TIME", help="End after so long without progress, like 10m. Else 1h."),
     ] = None,
 ) -> None:
     """Write everything that is not synchronized, or a selection, once; the run ends by itself."""

@@ -20,9 +20,7 @@ SetOption = Annotated[
         help=f'Give a field a value; lists and custom fields have ";" between theirs. {_FIELDS}',
     ),
 ]
-AddOption = Annotated[
-    list[str] | None, typer.Option("--add", metavar="FIELD=VALUE", help="Add one value to a list.")
-]
+AddOption = Annotated[list[str] | None, typer.Option("--add", metavar="FIELD=VALUE", help="Add one value to a list.")]
 RemoveOption = Annotated[
     list[str] | None, typer.Option("--remove", metavar="FIELD=VALUE", help="Take one value out of a list.")
 ]
@@ -54,9 +52,7 @@ def tag(
     name: CatalogArgument,
     globs: GlobsArgument = None,
     everything: Annotated[bool, typer.Option("--all", help="Every item.")] = False,
-    unsynced: Annotated[
-        bool, typer.Option("--unsynced", help="Every item that is not synchronized.")
-    ] = False,
+    unsynced: Annotated[bool, typer.Option("--unsynced", help="Every item that is not synchronized.")] = False,
     set_: SetOption = None,
     add: AddOption = None,
     remove: RemoveOption = None,

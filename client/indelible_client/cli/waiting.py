@@ -67,9 +67,7 @@ def interruptible(watch: str, stop: str) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        raise StoppedWaitingError(
-            f"the work goes on at the server. Watch it: `{watch}`; stop it: `{stop}`"
-        ) from None
+        raise StoppedWaitingError(f"the work goes on at the server. Watch it: `{watch}`; stop it: `{stop}`") from None
 
 
 def wait_for_job(session: Session, job: job_pb2.Job) -> None:
@@ -136,8 +134,8 @@ def run_text(run: sync_pb2.Run) -> str:
     parts += [
         f"{number:,} {what}"
         for number, what in (
-            (run.failed_items, "failed (`indelible items NAME --failed`)"),
-            (run.conflicted_items, "in conflict (`indelible conflicts NAME`)"),
+            (run.failed_items, f"failed (`indelible items {run.catalog_id} --failed`)"),
+            (run.conflicted_items, f"in conflict (`indelible conflicts {run.catalog_id}`)"),
             (run.skipped_items, "skipped"),
         )
         if number

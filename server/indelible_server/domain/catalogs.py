@@ -119,7 +119,7 @@ def begin_delete(tx: Connection, catalog: Catalog) -> None:
 
 
 def delete_part(tx: Connection, catalog_id: int) -> bool:
-    """The next part of a deletion; True when nothing is left. Intents are settled first: while one lives, nothing goes."""
+    """The next part of a deletion; True when nothing is left. While an intent is not settled, nothing goes."""
     if intents.any_live(tx, catalog_id) or leases.count(tx, catalog_id):
         return False
     found = items.page(tx, catalog_id, SavedSearch.ALL, "", "", items.Page(), REMOVED_AT_ONCE)

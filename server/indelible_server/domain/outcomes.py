@@ -63,7 +63,7 @@ class Conflicted:
 
 @dataclass(frozen=True)
 class GivenBack:
-    """Not written. `not_carried_out`: intents that never touched the file; `foreign`: someone else's content was found."""
+    """Not written. `not_carried_out` are intents that never touched a file, `foreign` those that met other content."""
 
     claim: Claim
     not_carried_out: tuple[Intent, ...] = ()

@@ -1,4 +1,4 @@
-"""Applying a plan to a file: the only code that changes anything on people's storage."""
+"""Applying a plan to a file: with settlement, the only code that changes anything on people's storage."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from .plan import FilePlan, Identity, Mode
 from .port import Folder, MediaFile, Root
-from .problems import Changed, FileProblem, Reason
+from .problems import Changed
+from .settle import discard_temp
 
 
 @dataclass(frozen=True)
@@ -25,14 +26,19 @@ class LeaseLost(Exception):
 def apply(root: Root, plan: FilePlan, *, still_ours: Callable[[], bool]) -> Applied:
     """Make the change durable. The plan must have been committed as an intent before.
 
-    `still_ours` is asked last, when all is open and ready; if it says no, `LeaseLost` is raised. Raises `Changed` if
-    the file is not what the plan was made for. In both cases nothing was written. Raises `FileProblem` if
-    the storage refuses: then the file is whole, unless it was being patched and its intent is yet to be settled.
+    `still_ours` is asked when all is open and ready; if it says no, `LeaseLost` is raised. Raises `Changed` if the
+    file is not what the plan was made for. In both cases the file is as it was. Raises `FileProblem` if the storage
+    refuses: then the intent has to be settled, which finds the file old or new or makes it so.
     """
     with root.folder_of(plan.target) as (folder, name):
-        if plan.mode in (Mode.PATCH, Mode.APPEND):
+        if plan.mode is Mode.PATCH:
             return _patch(folder, name, plan, still_ours)
-        return _replace(folder, name, plan, still_ours)
+        try:
+            if plan.mode is Mode.CREATE:
+                return _create(folder, name, plan, still_ours)
+            return _replace(folder, name, plan, still_ours)
+        finally:
+            discard_temp(folder, plan)
 
 
 def _patch(folder: Folder, name: bytes, plan: FilePlan, still_ours: Callable[[], bool]) -> Applied:
@@ -40,41 +46,19 @@ def _patch(folder: Folder, name: bytes, plan: FilePlan, still_ours: Callable[[],
         media.hold(exclusive=True)
         _ask(still_ours)
         _check(media, plan)
-        # The tail first: a pointer must never be seen before what it points to is there.
-        tail = [patch for patch in plan.patches if not patch.old]
-        for patches in (tail, [patch for patch in plan.patches if patch.old]):
-            for patch in patches:
-                media.write(patch.offset, patch.new)
-            if patches:
-                media.sync()
+        for patch in plan.patches:
+            media.write(patch.offset, patch.new)
         if plan.keep_mtime and plan.identity:
             media.set_mtime(plan.identity.mtime_ns)
+        media.sync()
         return Applied(media.identity, media.bytes_written)
 
 
-def _replace(folder: Folder, name: bytes, plan: FilePlan, still_ours: Callable[[], bool]) -> Applied:
-    try:
-        if plan.mode is Mode.CREATE:
-            return _create(folder, name, plan, still_ours)
-        with folder.open(name) as original:
-            original.hold(exclusive=False)
-            _check(original, plan)
-            with folder.create(plan.temp) as temp:
-                _build(temp, plan, original)
-                applied = Applied(temp.identity, temp.bytes_written)
-            _ask(still_ours)
-            _check(original, plan)
-            if folder.identity(name) != plan.identity:
-                raise Changed(f"{name!r} was replaced meanwhile")
-            _swap(folder, name, plan, original)
-        return applied
-    finally:
-        folder.unlink(plan.temp)
-
-
 def _create(folder: Folder, name: bytes, plan: FilePlan, still_ours: Callable[[], bool]) -> Applied:
-    with folder.create(plan.temp) as temp:
-        _build(temp, plan, None)
+    with folder.create(plan.temp, mode=0o666) as temp:
+        for patch in plan.patches:
+            temp.write(patch.offset, patch.new)
+        temp.sync()
         applied = Applied(temp.identity, temp.bytes_written)
     _ask(still_ours)
     folder.rename_new(plan.temp, name)
@@ -82,16 +66,49 @@ def _create(folder: Folder, name: bytes, plan: FilePlan, still_ours: Callable[[]
     return applied
 
 
-def _build(temp: MediaFile, plan: FilePlan, original: MediaFile | None) -> None:
-    raise NotImplementedError
+def _replace(folder: Folder, name: bytes, plan: FilePlan, still_ours: Callable[[], bool]) -> Applied:
+    with folder.open(name) as original:
+        original.hold(exclusive=False)
+        _check(original, plan)
+        with folder.create(plan.temp) as temp:
+            _build(temp, plan, original)
+            applied = Applied(temp.identity, temp.bytes_written)
+        _ask(still_ours)
+        _check(original, plan)
+        _swap(folder, name, plan, original)
+    return applied
+
+
+def _build(temp: MediaFile, plan: FilePlan, original: MediaFile) -> None:
+    position = 0
+    for piece in plan.pieces():
+        if isinstance(piece, bytes):
+            temp.write(position, piece)
+            position += len(piece)
+        else:
+            temp.copy(original, piece.offset, piece.length, position)
+            position += piece.length
+    temp.take_over(original)
+    if plan.keep_mtime and plan.identity:
+        temp.set_mtime(plan.identity.mtime_ns)
+    temp.sync()
 
 
 def _swap(folder: Folder, name: bytes, plan: FilePlan, original: MediaFile) -> None:
-    raise NotImplementedError
+    if folder.identity(name) != plan.identity:
+        raise Changed("the file was replaced by another one meanwhile")
+    if not folder.exchange(plan.temp, name):
+        folder.rename(plan.temp, name)
+    elif folder.identity(plan.temp) != plan.identity or not original.holds(plan.old_ranges):
+        # Someone wrote between the last look and the exchange: theirs is the newer content.
+        folder.exchange(plan.temp, name)
+        raise Changed("the file was written by another program meanwhile")
+    folder.sync()
 
 
 def _check(media: MediaFile, plan: FilePlan) -> None:
-    raise NotImplementedError
+    if media.identity != plan.identity or not media.holds(plan.old_ranges):
+        raise Changed("the file is not as it was when the change was planned")
 
 
 def _ask(still_ours: Callable[[], bool]) -> None:

@@ -80,10 +80,7 @@ def _texts(value: Any) -> list[str]:
 def split_names(text: str) -> list[str]:
     """The names in a `; ` list; one in quotes may hold a semicolon."""
     found = re.findall(r'\s*("(?:[^"]|"")*"|[^;]*)\s*(?:;|$)', text)
-    names = [
-        name[1:-1].replace('""', '"') if name.startswith('"') and name.endswith('"') else name
-        for name in found
-    ]
+    names = [name[1:-1].replace('""', '"') if name.startswith('"') and name.endswith('"') else name for name in found]
     return _texts(names)
 
 
@@ -94,12 +91,8 @@ def join_names(names: list[str]) -> str:
 
 TEXT = Codec(lambda value, _old, _policy: tidy(value) or None, lambda raw, _policy: tidy(raw) or None)
 LIST = Codec(lambda value, _old, _policy: _texts(value) or None, lambda raw, _policy: _texts(raw) or None)
-NAMES = Codec(
-    lambda value, _old, _policy: join_names(value) or None, lambda raw, _policy: split_names(raw) or None
-)
-CODE = Codec(
-    lambda value, _old, _policy: tidy(value).upper() or None, lambda raw, _policy: tidy(raw).upper() or None
-)
+NAMES = Codec(lambda value, _old, _policy: join_names(value) or None, lambda raw, _policy: split_names(raw) or None)
+CODE = Codec(lambda value, _old, _policy: tidy(value).upper() or None, lambda raw, _policy: tidy(raw).upper() or None)
 DATE = Codec(lambda value, _old, _policy: tidy(value) or None, lambda raw, _policy: date_text(raw))
 RATING = Codec(lambda value, _old, _policy: str(value), _decode_rating)
 STARS = Codec(lambda value, _old, _policy: str(value) if value >= 0 else None, _decode_rating)
@@ -119,9 +112,7 @@ LABEL_COLOUR = Codec(
 DIGIKAM_COLOUR = _colour_number(
     ("none", "red", "orange", "yellow", "green", "blue", "purple", "gray", "black", "white")
 )
-PHOTOMECHANIC_COLOUR = _colour_number(
-    ("none", "purple", "red", "orange", "yellow", "green", "cyan", "blue", "gray")
-)
+PHOTOMECHANIC_COLOUR = _colour_number(("none", "purple", "red", "orange", "yellow", "green", "cyan", "blue", "gray"))
 CUSTOM_TEXT = Codec(
     lambda value, _old, _policy: "; ".join(_texts(value)) or None, lambda raw, _policy: _texts([raw]) or None
 )

@@ -46,10 +46,7 @@ def parse_date(text: str) -> PartialDate:
     found = _DATE.fullmatch(text)
     if found is None:
         raise InvalidDate("it is not written as YYYY-MM-DDThh:mm:ss±hh:mm")
-    part = {
-        name: int(found[name]) if found[name] else None
-        for name in ("month", "day", "hour", "minute", "second")
-    }
+    part = {name: int(found[name]) if found[name] else None for name in ("month", "day", "hour", "minute", "second")}
     offset = "+00:00" if found["offset"] == "Z" else found["offset"]
     parsed = PartialDate(int(found["year"]), **part, fraction=found["fraction"] or "", offset=offset)
     try:

@@ -43,14 +43,12 @@ class Keywords(Field):
     """Paths from the first list of paths that has any, words from the first flat list."""
 
     def read(self, metadata: Metadata, policy: Policy) -> Value | None:
-        paths = [form for form in self.forms if form not in FLAT_LISTS]
-        flat = [form for form in self.forms if form in FLAT_LISTS]
-        found = [
-            next(Field(self.name, tuple(forms))._values(metadata, policy), []) for forms in (paths, flat)
-        ]
-        return (
-            keywords.combine(*(value if isinstance(value, list) else [] for value in found), policy) or None
-        )
+        paths = _first(PATH_LISTS, metadata, policy)
+        return keywords.combine(paths, _first(FLAT_LISTS, metadata, policy), policy) or None
+
+    def complete(self, metadata: Metadata, value: Value | None, policy: Policy) -> Value | None:
+        private = [keyword for keyword in _first(PATH_LISTS, metadata, policy) if policy.is_private(keyword)]
+        return [*(value if isinstance(value, list) else []), *private] or None
 
 
 def _first(forms: Iterable[Form], metadata: Metadata, policy: Policy) -> list[str]:
@@ -74,6 +72,13 @@ def _place(field: str, prop: str, part: str, codec: codecs.Codec = codecs.TEXT) 
     return Field(field, (xmp(prop, P, TEXT, codec), *entries))
 
 
+PATH_LISTS = (
+    xmp("lr:hierarchicalSubject", P, BAG, keywords.PATHS),
+    xmp("digiKam:TagsList", F, SEQ, keywords.SLASHES),
+    xmp("MicrosoftPhoto:LastKeywordXMP", F, BAG, keywords.SLASHES),
+    xmp("MicrosoftPhoto:LastKeywordIPTC", F, BAG, keywords.SLASHES),
+    xmp("mediapro:CatalogSets", F, BAG, keywords.PIPES),
+)
 FLAT_LISTS = (xmp("dc:subject", P, BAG, keywords.FLAT), xmp("pdf:Keywords", F, TEXT, keywords.COMMAS))
 
 FIELDS: Mapping[str, Field] = {
@@ -90,17 +95,7 @@ FIELDS: Mapping[str, Field] = {
                 xmp("acdsee:notes", E),
             ),
         ),
-        Keywords(
-            "keywords",
-            (
-                xmp("lr:hierarchicalSubject", P, BAG, keywords.PATHS),
-                xmp("digiKam:TagsList", F, SEQ, keywords.SLASHES),
-                xmp("MicrosoftPhoto:LastKeywordXMP", F, BAG, keywords.SLASHES),
-                xmp("MicrosoftPhoto:LastKeywordIPTC", F, BAG, keywords.SLASHES),
-                xmp("mediapro:CatalogSets", F, BAG, keywords.PIPES),
-                *FLAT_LISTS,
-            ),
-        ),
+        Keywords("keywords", (*PATH_LISTS, *FLAT_LISTS)),
         People(
             "people",
             (

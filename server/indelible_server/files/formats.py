@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 UNKNOWN = "unknown"
+KIND_RAW = "raw"
 XMP_EXTENSION = "xmp"
 
 
@@ -126,6 +127,12 @@ def extension(name: str) -> str:
 def kind_of(format_name: str) -> str:
     """The kind of a format: raw, image, video, audio, document or unknown."""
     return _KINDS.get(format_name, UNKNOWN)
+
+
+def format_named(name: bytes) -> str:
+    """The format that a file's name promises."""
+    named = _BY_EXTENSION.get(extension(name.decode("utf-8", "replace")))
+    return named.name if named else UNKNOWN
 
 
 def format_of(name: bytes, head: bytes) -> str:

@@ -146,8 +146,6 @@ def follows(form: Form, metadata: Metadata, field_name: str, old: Value | None, 
     return form.rule is not Rule.FOLLOWER or same(field_name, form.read(metadata, policy), old)
 
 
-def xmp(
-    prefixed: str, rule: Rule, shape: Shape = Shape.TEXT, codec: Codec = TEXT, *, guarded: bool = False
-) -> XmpForm:
+def xmp(prefixed: str, rule: Rule, shape: Shape = Shape.TEXT, codec: Codec = TEXT, *, guarded: bool = False) -> XmpForm:
     """A form of one of the namespaces that are known by their prefix."""
     return XmpForm(name(prefixed), rule, shape, codec, guarded)

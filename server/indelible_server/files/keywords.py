@@ -33,9 +33,7 @@ def _is_path(keyword: str) -> bool:
 def _spelled(keywords: Iterable[str], present: Sequence[str]) -> list[str]:
     """The keywords, once each, in the spelling that the file has already."""
     first = {_key(keyword): keyword for keyword in reversed(present)}
-    return [
-        first.get(_key(keyword), SEPARATOR.join(levels(keyword))) for keyword in unique("keywords", keywords)
-    ]
+    return [first.get(_key(keyword), SEPARATOR.join(levels(keyword))) for keyword in unique("keywords", keywords)]
 
 
 def _encode_paths(value: Any, old: Raw | None, policy: Policy) -> list[str] | None:

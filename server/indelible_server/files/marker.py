@@ -63,9 +63,7 @@ def is_present(path: bytes, root_id: str, identity: str) -> bool:
 def read_marker(path: bytes) -> str | None:
     """The id in the folder's marker; None if it has none."""
     try:
-        handle = os.open(
-            os.path.join(path, MARKER), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
-        )
+        handle = os.open(os.path.join(path, MARKER), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
         return None
     try:
@@ -78,9 +76,7 @@ def read_marker(path: bytes) -> str | None:
 def _write_marker(real: bytes) -> str:
     root_id = secrets.token_hex(16)
     try:
-        handle = os.open(
-            os.path.join(real, MARKER), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644
-        )
+        handle = os.open(os.path.join(real, MARKER), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         try:
             os.write(handle, f"indelible-root {root_id}\n".encode())
             os.fsync(handle)

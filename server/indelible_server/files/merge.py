@@ -39,9 +39,7 @@ class Merged:
     taken_in: frozenset[str]
 
 
-def merge(
-    base: Tags, ours: Tags, theirs: Tags, policy: ConflictPolicy = ConflictPolicy.CATALOG_WINS
-) -> Merged:
+def merge(base: Tags, ours: Tags, theirs: Tags, policy: ConflictPolicy = ConflictPolicy.CATALOG_WINS) -> Merged:
     """Merge field by field. `base` is what both sides started from: what was last verified in the file.
 
     Lists merge by element: `theirs + (ours - base) - (base - ours)`; a changed order alone is a change too. A single
@@ -63,16 +61,14 @@ def merge(
     return Merged(tags, tuple(conflicts), frozenset(taken_in))
 
 
-def merge_homes(
-    base: Mapping[str, Tags], ours: Tags, theirs: Mapping[str, Tags], policy: ConflictPolicy
-) -> Merged:
+def merge_homes(base: Mapping[str, Tags], ours: Tags, theirs: Mapping[str, Tags], policy: ConflictPolicy) -> Merged:
     """Merge what several homes of an item hold, one after the other, the first in order winning a tie.
 
     A home that differs from its own base carries an outside change. A home that has no base is new: the values that
     it holds are changes, the fields that it lacks are not.
     """
     known: Tags = {}
-    for home in theirs:
+    for home in (*theirs, *base):
         known |= {field: value for field, value in base.get(home, {}).items() if field not in known}
     merged = Merged(ours, (), frozenset())
     for home, found in theirs.items():
@@ -85,9 +81,7 @@ def merge_homes(
     return merged
 
 
-def _merge_field(
-    field: str, base: Value | None, ours: Value | None, theirs: Value | None
-) -> tuple[Value | None, bool]:
+def _merge_field(field: str, base: Value | None, ours: Value | None, theirs: Value | None) -> tuple[Value | None, bool]:
     """The merged value, and whether the field conflicts."""
     if same(field, base, theirs) or same(field, ours, theirs):
         return ours, False
@@ -102,12 +96,8 @@ def _merge_list(field: str, base: list[str], ours: list[str], theirs: list[str])
     known = {element(field, value) for value in base}
     wanted = {element(field, value) for value in ours}
     present = {element(field, value) for value in theirs}
-    kept = [
-        value for value in theirs if element(field, value) in wanted or element(field, value) not in known
-    ]
-    added = [
-        value for value in ours if element(field, value) not in known and element(field, value) not in present
-    ]
+    kept = [value for value in theirs if element(field, value) in wanted or element(field, value) not in known]
+    added = [value for value in ours if element(field, value) not in known and element(field, value) not in present]
     return kept + added
 
 

@@ -29,7 +29,6 @@ class Mode(StrEnum):
 
     UNCHANGED = "unchanged"
     PATCH = "patch"
-    APPEND = "append"
     REPLACE = "replace"
     CREATE = "create"
     SIDECAR = "sidecar"
@@ -37,12 +36,12 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True)
 class Identity:
-    """How a file looked: enough to notice that it is not the same any more, not enough to prove that it is."""
+    """How a file looked: enough to notice that it is another one now, not enough to prove that it is not."""
 
     size: int
     mtime_ns: int
     inode: int
-    links: int = 1
+    links: int = field(default=1, compare=False)
 
 
 @dataclass(frozen=True)
@@ -107,26 +106,26 @@ class FilePlan:
     @property
     def old_ranges(self) -> list[tuple[int, bytes]]:
         """What the old file holds, and where."""
-        return sorted(
-            [(patch.offset, patch.old) for patch in self.patches] + [(g.offset, g.data) for g in self.guards]
-        )
+        return sorted([(patch.offset, patch.old) for patch in self.patches] + [(g.offset, g.data) for g in self.guards])
 
     @property
     def new_ranges(self) -> list[tuple[int, bytes]]:
         """What the new file holds, and where."""
-        ranges = [(self.moved(patch.offset), patch.new) for patch in self.patches]
-        return sorted(ranges + [(self.moved(guard.offset), guard.data) for guard in self.guards])
+        grown, ranges = 0, []
+        for patch in self.patches:
+            ranges.append((patch.offset + grown, patch.new))
+            grown += len(patch.new) - len(patch.old)
+        return sorted(ranges + [(self._moved(guard.offset), guard.data) for guard in self.guards])
 
     @property
     def bytes_changed(self) -> int:
         """How many bytes of data the plan itself brings."""
         return sum(len(patch.new) for patch in self.patches)
 
-    def moved(self, offset: int) -> int:
-        """Where a byte of the old file, or the start of a patch, is in the new one."""
-        return offset + sum(
-            len(patch.new) - len(patch.old) for patch in self.patches if patch.offset < offset
-        )
+    def _moved(self, offset: int) -> int:
+        """Where a byte that no patch touches is in the new file."""
+        before = [patch for patch in self.patches if patch.offset + len(patch.old) <= offset]
+        return offset + sum(len(patch.new) - len(patch.old) for patch in before)
 
     def pieces(self) -> Iterator[Copy | bytes]:
         """The new file, from its first byte to its last."""

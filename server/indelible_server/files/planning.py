@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from dataclasses import replace as changed_to
 
-from .plan import Plan
-from .policy import Policy
-from .port import Root
-from .tags import Tags
+from . import sidecar as sidecars
+from .forms import Metadata
+from .merge import ConflictPolicy, Merged, merge_homes
+from .metadata import write_tags
+from .namespaces import name as xmp_name
+from .patching import guards, trimmed
+from .plan import FilePlan, Home, Identity, Mode, Patch, Plan
+from .policy import HomeChoice, Policy, WriteMode
+from .port import TEMP_PREFIX, Root
+from .problems import FileProblem, Reason
+from .reading import beside
+from .sidecar import Siblings
+from .survey import SidecarFile, Survey, survey
+from .tags import Tags, difference
+from .xmp import Packet
+
+# These say that a file cannot carry the tags, not that it cannot be reached.
+_TO_SIDECAR = frozenset({Reason.UNSUPPORTED, Reason.TOO_LARGE, Reason.SIGNED, Reason.CORRUPT})
+_PROVENANCE, _EXTENDED = xmp_name("dcterms:provenance"), xmp_name("xmpNote:HasExtendedXMP")
 
 
 def plan(
@@ -26,4 +44,155 @@ def plan(
     `replace` forbids patching in place (taking over from a writer that may still be alive). Nothing is touched.
     Raises `FileProblem` if the item cannot be read or written at all.
     """
-    raise NotImplementedError
+    with survey(root, target, policy, sidecar, None) as found:
+        merged = _merge(base, ours, found, policy)
+        held = bool(merged.conflicts) and policy.conflicts is ConflictPolicy.HOLD
+        choice = policy.home_of(found.name.decode("utf-8", "replace"), found.format)
+        if held:
+            choice = HomeChoice.CATALOG_ONLY
+        steps, note = _Steps(found, target, merged.tags, policy, replace, sidecar).take(choice)
+        files = tuple(step.file for step in steps if step.file)
+        new_sidecar = next((file.target for file in files if file.home is Home.SIDECAR), None)
+        return Plan(
+            target=target,
+            format=found.format,
+            tags=merged.tags,
+            found=found.homes,
+            wanted={step.home: merged.tags for step in steps},
+            written={step.home: step.changed for step in steps},
+            identity=found.identity,
+            conflicts=merged.conflicts,
+            taken_in=merged.taken_in,
+            held=held,
+            files=files,
+            sidecar=beside(target, found.sidecar.name) if found.sidecar else new_sidecar,
+            note=note,
+            bytes_read=found.bytes_read,
+        )
+
+
+def _merge(base: Mapping[str, Tags], ours: Tags, found: Survey, policy: Policy) -> Merged:
+    """The merge over the fields that the policy lets out of the catalog; of the others, ours stand."""
+    excluded = policy.excluded_fields
+    known = {home: _without(excluded, tags) for home, tags in base.items()}
+    theirs = {home.value: _without(excluded, tags) for home, tags in found.homes.items()}
+    merged = merge_homes(known, _without(excluded, ours), theirs, policy.conflicts)
+    kept = {field: value for field, value in ours.items() if field in excluded}
+    return changed_to(merged, tags=merged.tags | kept)
+
+
+def _without(excluded: frozenset[str], tags: Tags) -> Tags:
+    return {field: value for field, value in tags.items() if field not in excluded}
+
+
+@dataclass(frozen=True)
+class _Step:
+    """One home brought in line; without a file, it is already."""
+
+    home: Home
+    changed: frozenset[str] = frozenset()
+    file: FilePlan | None = None
+
+
+@dataclass(frozen=True)
+class _Steps:
+    """The planning of an item's homes, one after the other."""
+
+    found: Survey
+    target: bytes
+    tags: Tags
+    policy: Policy
+    replace: bool
+    known_sidecar: bytes | None
+
+    def take(self, choice: HomeChoice) -> tuple[list[_Step], str]:
+        """The steps, and why a sidecar is used although the policy is to embed."""
+        steps: list[_Step] = []
+        note = ""
+        if choice is HomeChoice.CATALOG_ONLY:
+            return steps, note
+        if choice in (HomeChoice.EMBED, HomeChoice.EMBED_AND_SIDECAR):
+            try:
+                steps.append(self._embed())
+            except FileProblem as problem:
+                if problem.reason not in _TO_SIDECAR:
+                    raise
+                note = problem.message
+        if self.found.sidecar:
+            steps.append(self._edit_sidecar(self.found.sidecar))
+        elif not steps or choice is HomeChoice.EMBED_AND_SIDECAR:
+            steps += self._create_sidecar(needed=bool(steps))
+        return steps, note
+
+    def _embed(self) -> _Step:
+        found = self.found
+        changed = self._changed(found.embedded_tags)
+        if not changed:
+            return _Step(Home.EMBEDDED)
+        if found.refusal or found.container is None:
+            raise found.refusal or FileProblem(Reason.UNSUPPORTED, f"{found.format}: nothing can be embedded")
+        if found.container.legacy:
+            raise FileProblem(Reason.UNSUPPORTED, "the file has Exif or IPTC, which would be left stale")
+        if found.embedded.names & {_PROVENANCE}:
+            raise FileProblem(Reason.SIGNED, "the file refers to Content Credentials, which a change would break")
+        if found.embedded.names & {_EXTENDED}:
+            raise FileProblem(Reason.UNSUPPORTED, "the file's XMP is spread over several segments")
+        write_tags(found.embedded, found.embedded_tags, self.tags, changed, self.policy)
+        packet = found.embedded.packet().to_packet(
+            room=len(found.container.xmp or b""), limit=found.container.xmp_limit
+        )
+        patches = found.container.set_xmp(packet)
+        return _Step(Home.EMBEDDED, changed, self._file(patches))
+
+    def _file(self, patches: Sequence[Patch]) -> FilePlan:
+        in_place = all(len(patch.old) == len(patch.new) for patch in patches)
+        if not in_place or self.replace or self.policy.write_mode is WriteMode.REPLACE:
+            if self.found.identity.links > 1:
+                raise FileProblem(Reason.UNSUPPORTED, "the file has several names (hard links)")
+            return self._plan(Home.EMBEDDED, Mode.REPLACE, self.found.identity, self.target, patches)
+        return self._plan(Home.EMBEDDED, Mode.PATCH, self.found.identity, self.target, patches)
+
+    def _edit_sidecar(self, sidecar: SidecarFile) -> _Step:
+        changed = self._changed(sidecar.tags)
+        if not changed:
+            return _Step(Home.SIDECAR)
+        write_tags(sidecar.metadata, sidecar.tags, self.tags, changed, self.policy)
+        patch = Patch(0, sidecar.data, sidecar.metadata.packet().to_sidecar())
+        path = beside(self.target, sidecar.name)
+        return _Step(Home.SIDECAR, changed, self._plan(Home.SIDECAR, Mode.REPLACE, sidecar.identity, path, [patch]))
+
+    def _create_sidecar(self, *, needed: bool) -> list[_Step]:
+        """A complete sidecar; none if the file itself holds all that is wanted and no second home is asked for."""
+        if not needed and not self._changed(self.found.embedded_tags):
+            return []
+        changed = self._changed({})
+        name = self._new_sidecar_name()
+        metadata = Metadata(Packet.empty())
+        sidecars.mark(metadata.packet(), name, self.found.name)
+        write_tags(metadata, {}, self.tags, changed, self.policy)
+        patch = Patch(0, b"", metadata.packet().to_sidecar())
+        file = self._plan(Home.SIDECAR, Mode.CREATE, None, beside(self.target, name), [patch])
+        return [_Step(Home.SIDECAR, changed, file)]
+
+    def _new_sidecar_name(self) -> bytes:
+        if self.known_sidecar:
+            return self.known_sidecar.rpartition(b"/")[2]
+        return sidecars.new_name(self.found.name, Siblings(self.found.folder.names()), self.policy)
+
+    def _changed(self, held: Tags) -> frozenset[str]:
+        return frozenset(difference(held, self.tags) - self.policy.excluded_fields)
+
+    def _plan(
+        self, home: Home, mode: Mode, identity: Identity | None, path: bytes, patches: Sequence[Patch]
+    ) -> FilePlan:
+        small = tuple(trimmed(patch) for patch in patches)
+        return FilePlan(
+            target=path,
+            home=home,
+            mode=mode,
+            temp=TEMP_PREFIX + secrets.token_hex(8).encode(),
+            identity=identity,
+            patches=small,
+            guards=guards(self.found.media, small) if home is Home.EMBEDDED else (),
+            keep_mtime=self.policy.preserve_mtime,
+        )

@@ -25,6 +25,7 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
 # O_NONBLOCK: opening a FIFO must not hang, opening a file on which someone holds a lease must fail as LOCKED.
 _FILE = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 _RENAME_NOREPLACE, _RENAME_EXCHANGE = 1, 2
+_KEPT = b"~"
 _NOT_SUPPORTED = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTTY, errno.EXDEV})
 # A lease is honest only where the kernel sees every opener; network filesystems refuse without a reason.
 _LOCAL_FILESYSTEMS = frozenset({"ext2", "ext3", "ext4", "xfs", "f2fs", "tmpfs", "btrfs"})
@@ -222,21 +223,19 @@ class Folder:
     def open(self, name: bytes, *, writable: bool = False) -> MediaFile:
         """Open the regular file of this name."""
         with _trying("open", name):
-            descriptor = os.open(
-                name, _FILE | (os.O_RDWR if writable else os.O_RDONLY), dir_fd=self._descriptor
-            )
+            descriptor = os.open(name, _FILE | (os.O_RDWR if writable else os.O_RDONLY), dir_fd=self._descriptor)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
             raise FileProblem(Reason.NOT_A_FILE, f"{_shown(name)} is not a regular file")
         return MediaFile(descriptor, name)
 
-    def create(self, name: bytes) -> MediaFile:
-        """Create a file, readable by its owner only; a stray one of this name (a temp of ours) is removed first."""
+    def create(self, name: bytes, *, mode: int = 0o600) -> MediaFile:
+        """Create a file; a stray one of this name (a temp of ours) is removed first. The umask applies to `mode`."""
         flags = _FILE | os.O_RDWR | os.O_CREAT | os.O_EXCL
         with _trying("create", name):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(name, dir_fd=self._descriptor)
-            return MediaFile(os.open(name, flags, 0o600, dir_fd=self._descriptor), name)
+            return MediaFile(os.open(name, flags, mode, dir_fd=self._descriptor), name)
 
     def identity(self, name: bytes) -> Identity | None:
         """How what has this name looks now; None if nothing has."""
@@ -251,10 +250,33 @@ class Folder:
         with _trying("rename", to):
             os.rename(name, to, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
 
-    def exchange(self, name: bytes, other: bytes) -> bool:
-        """Exchange two names in one step; False where the filesystem cannot."""
-        with _trying("rename", other):
-            return self._rename2(name, other, _RENAME_EXCHANGE)
+    def exchange(self, temp: bytes, name: bytes) -> bool:
+        """Give `temp` the place of `name`, and `name` that of `temp`; `name` is never missing meanwhile.
+
+        False where the filesystem can do neither that nor hard links. What a crash leaves half done,
+        `finish_exchange` completes.
+        """
+        with _trying("rename", name):
+            if self._rename2(temp, name, _RENAME_EXCHANGE):
+                return True
+            try:
+                os.link(name, temp + _KEPT, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
+            except OSError as error:
+                if error.errno in _NOT_SUPPORTED | {errno.EPERM, errno.EMLINK}:
+                    return False
+                raise
+            self.rename(temp, name)
+            self.rename(temp + _KEPT, temp)
+            return True
+
+    def finish_exchange(self, temp: bytes) -> None:
+        """Complete what `exchange` may have left; may be called at any time."""
+        if self.identity(temp + _KEPT) is None:
+            return
+        if self.identity(temp) is None:
+            self.rename(temp + _KEPT, temp)
+        else:
+            self.unlink(temp + _KEPT)
 
     def rename_new(self, name: bytes, to: bytes) -> None:
         """Rename to a name that nothing has; raises `Changed` if something has it."""
@@ -263,9 +285,7 @@ class Folder:
                 if self._rename2(name, to, _RENAME_NOREPLACE):
                     return
                 # Without a link in between, a file that has just appeared there could be lost.
-                os.link(
-                    name, to, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor, follow_symlinks=False
-                )
+                os.link(name, to, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor, follow_symlinks=False)
                 os.unlink(name, dir_fd=self._descriptor)
             except FileExistsError as error:
                 raise Changed(f"{_shown(to)} has come into being meanwhile") from error
@@ -323,9 +343,7 @@ class Root:
             # The root's own path was approved by an admin: it may be a link.
             self._folder = Folder(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
         except (FileNotFoundError, NotADirectoryError) as error:
-            raise FileProblem(
-                Reason.STORAGE_OFFLINE, f"the folder {_shown(self.path)} is not there"
-            ) from error
+            raise FileProblem(Reason.STORAGE_OFFLINE, f"the folder {_shown(self.path)} is not there") from error
         except OSError as error:
             raise problem(error, f"open the folder {_shown(self.path)}") from error
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from .metadata import stale_fields
 from .plan import Home, Identity, Plan
 from .policy import Policy
 from .port import Root
-from .tags import Tags
+from .problems import FileProblem, Reason
+from .sidecar import Siblings
+from .survey import Survey, survey
+from .tags import Tags, difference
 
 
 @dataclass(frozen=True)
@@ -32,12 +36,16 @@ class Reading:
     bytes_read: int = 0
 
 
-def read(root: Root, target: bytes, policy: Policy, *, sidecar: bytes | None = None) -> Reading:
-    """Read a file and its sidecar. `sidecar` is the path of the one known to belong to it, if any.
+def read(
+    root: Root, target: bytes, policy: Policy, *, sidecar: bytes | None = None, siblings: Siblings | None = None
+) -> Reading:
+    """Read a file and its sidecar.
 
-    Raises `FileProblem` if the file itself cannot be read; what is damaged inside it is a warning.
+    `sidecar` is the path of the one that is known to belong to the file; `siblings` are the names in its folder, for
+    a caller who reads the whole folder. Raises `FileProblem` if the file cannot be read or its sidecar is damaged.
     """
-    raise NotImplementedError
+    with survey(root, target, policy, sidecar, siblings) as found:
+        return _reading(found, target, policy)
 
 
 def verify(root: Root, plan: Plan, policy: Policy) -> Reading:
@@ -45,4 +53,39 @@ def verify(root: Root, plan: Plan, policy: Policy) -> Reading:
 
     Every field is compared, not only the changed ones, and of the written fields every form.
     """
-    raise NotImplementedError
+    reading = read(root, plan.target, policy, sidecar=plan.sidecar)
+    for home, wanted in plan.wanted.items():
+        wrong = difference(reading.homes.get(home, {}), wanted) - policy.excluded_fields
+        wrong |= reading.stale.get(home, frozenset()) & plan.written.get(home, frozenset())
+        if wrong:
+            raise FileProblem(Reason.VERIFY_FAILED, f"{home}: read back differently: {', '.join(sorted(wrong))}")
+    return reading
+
+
+def _reading(found: Survey, target: bytes, policy: Policy) -> Reading:
+    homes = found.homes
+    tags: Tags = {}
+    for held in reversed(homes.values()):
+        tags |= held
+    stale = {Home.EMBEDDED: stale_fields(found.embedded, found.embedded_tags, policy)}
+    if found.sidecar:
+        stale[Home.SIDECAR] = stale_fields(found.sidecar.metadata, found.sidecar.tags, policy)
+    return Reading(
+        format=found.format,
+        homes=homes,
+        tags=tags,
+        identity=found.identity,
+        width=found.container.width if found.container else None,
+        height=found.container.height if found.container else None,
+        sidecar=beside(target, found.sidecar.name) if found.sidecar else None,
+        stale={home: fields for home, fields in stale.items() if fields},
+        warnings=tuple(found.warnings),
+        note=found.refusal.message if found.refusal else "",
+        bytes_read=found.bytes_read,
+    )
+
+
+def beside(target: bytes, name: bytes) -> bytes:
+    """The path of another file in the folder of `target`."""
+    folder, slash, _ = target.rpartition(b"/")
+    return folder + slash + name

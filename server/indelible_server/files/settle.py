@@ -1,11 +1,17 @@
-"""Settlement: what became of a change that was under way when its writer died. Judged by content alone."""
+"""Settlement: what became of a change that was under way when its writer died. Judged by content alone.
+
+A replaced file is complete and durable before it gets its name, so what is found there is the old file, the new one,
+or someone else's. The two differ in size or in a byte of the plan's ranges: comparing these decides it, without reading
+the rest, which is the same in both.
+"""
 
 from __future__ import annotations
 
 from enum import StrEnum
 
-from .plan import FilePlan
-from .port import Root
+from .plan import FilePlan, Mode
+from .port import Folder, MediaFile, Root
+from .problems import FileProblem, Reason
 
 
 class Outcome(StrEnum):
@@ -17,5 +23,76 @@ class Outcome(StrEnum):
 
 
 def settle(root: Root, plan: FilePlan) -> Outcome:
-    """Find out, complete a torn patch, and remove the temp file of the plan. May be repeated any number of times."""
-    raise NotImplementedError
+    """Find out, complete a torn patch, and remove the plan's temp file. May be repeated any number of times.
+
+    Raises `FileProblem` if the storage cannot be read: then nothing is settled.
+    """
+    try:
+        with root.folder_of(plan.target) as (folder, name):
+            folder.finish_exchange(plan.temp)
+            outcome = _judged(folder, name, plan)
+            if outcome is Outcome.NEW and not _replaced_is_old(folder, plan):
+                # Someone wrote into the file that was just being replaced: theirs is the newer content.
+                folder.exchange(plan.temp, name)
+                outcome = Outcome.FOREIGN
+            discard_temp(folder, plan)
+            folder.sync()
+            return outcome
+    except FileProblem as problem:
+        if problem.reason is Reason.MISSING:
+            return Outcome.FOREIGN
+        raise
+
+
+def discard_temp(folder: Folder, plan: FilePlan) -> None:
+    """Remove the plan's temp file, unless it is the replaced original and holds what nobody else has."""
+    if _replaced_is_old(folder, plan):
+        folder.unlink(plan.temp)
+
+
+def _replaced_is_old(folder: Folder, plan: FilePlan) -> bool:
+    """False if the temp name now belongs to the original file and that was written by someone else."""
+    temp = folder.identity(plan.temp)
+    if temp is None or plan.identity is None or temp.inode != plan.identity.inode:
+        return True
+    with folder.open(plan.temp) as media:
+        return temp == plan.identity and media.holds(plan.old_ranges)
+
+
+def _judged(folder: Folder, name: bytes, plan: FilePlan) -> Outcome:
+    try:
+        media = folder.open(name)
+    except FileProblem as problem:
+        if problem.reason is Reason.MISSING and plan.mode is Mode.CREATE:
+            return Outcome.OLD
+        raise
+    with media:
+        if media.size == plan.new_size and media.holds(plan.new_ranges):
+            media.sync()
+            return Outcome.NEW
+        if plan.mode is not Mode.CREATE and media.size == plan.old_size and media.holds(plan.old_ranges):
+            return Outcome.OLD
+        if plan.mode is not Mode.PATCH or not _is_torn(media, plan):
+            return Outcome.FOREIGN
+    _complete(folder, name, plan)
+    return Outcome.NEW
+
+
+def _is_torn(media: MediaFile, plan: FilePlan) -> bool:
+    """Whether every byte is the old or the new one at its place: our own patch, written in part."""
+    if media.size != plan.new_size or not media.holds([(guard.offset, guard.data) for guard in plan.guards]):
+        return False
+    return all(
+        len(present := media.read_anew(patch.offset, len(patch.new))) == len(patch.new)
+        and all(byte in pair for byte, pair in zip(present, zip(patch.old, patch.new, strict=True), strict=True))
+        for patch in plan.patches
+    )
+
+
+def _complete(folder: Folder, name: bytes, plan: FilePlan) -> None:
+    with folder.open(name, writable=True) as media:
+        for patch in plan.patches:
+            media.write(patch.offset, patch.new)
+        if plan.keep_mtime and plan.identity:
+            media.set_mtime(plan.identity.mtime_ns)
+        media.sync()

@@ -112,7 +112,7 @@ class PlaceEntry:
             return
         child = entry.find(self.part)
         if value is None:
-            entry.attrib.pop(self.part, None)
+            entry.attrib.pop(self.part, "")
             if child is not None:
                 entry.remove(child)
         elif entry.get(self.part) is not None:
@@ -203,7 +203,7 @@ def _set_part(entry: etree._Element, part: str, text: str) -> None:
     elif text:
         entry.set(part, text)
     else:
-        entry.attrib.pop(part, None)
+        entry.attrib.pop(part, "")
 
 
 def _text(part: etree._Element) -> str:

@@ -96,9 +96,7 @@ class Packet:
                 return [value]
             for element in node.iterchildren(prop):
                 array = _array_of(element)
-                return (
-                    [_text_of(element)] if array is None else [_text_of(li) for li in array.iterchildren(_LI)]
-                )
+                return [_text_of(element)] if array is None else [_text_of(li) for li in array.iterchildren(_LI)]
         return None
 
     def element(self, prop: str) -> etree._Element | None:
@@ -153,19 +151,23 @@ class Packet:
             for element in list(node.iterchildren(prop)):
                 node.remove(element)
 
-    def to_packet(self, *, length: int | None = None, padding: int = PADDING) -> bytes | None:
-        """The packet with its wrapper, exactly `length` bytes long (None if it does not fit) or with this padding."""
-        content = _BEGIN + etree.tostring(self._root, encoding="utf-8", with_tail=False)
-        if length is not None:
-            padding = length - len(content) - len(_END) - 1
-        if padding < 0:
-            return None
-        return content + b"\n" + _blank(padding) + _END
+    def to_packet(self, *, room: int = 0, padding: int = PADDING, limit: int = SIZE_LIMIT) -> bytes:
+        """The packet with its wrapper: `room` bytes long if it fits, else with padding for the next time.
+
+        Raises `FileProblem` (TOO_LARGE) if it is longer than `limit` without any padding.
+        """
+        content = _BEGIN + etree.tostring(self._root, encoding="utf-8", with_tail=False) + b"\n"
+        needed = len(content) + len(_END)
+        if needed > limit:
+            raise FileProblem(Reason.TOO_LARGE, f"the XMP needs {needed} bytes, and {limit} fit")
+        length = room if needed <= room else min(needed + padding, limit)
+        return content + _blank(length - needed) + _END
 
     def to_sidecar(self) -> bytes:
         """The file as it was wrapped and encoded, or a complete XML document for a new one."""
         tree = self._root.getroottree()
-        return etree.tostring(tree, encoding=tree.docinfo.encoding or "UTF-8", xml_declaration=True) + b"\n"
+        encoding = tree.docinfo.encoding or "UTF-8"
+        return bytes(etree.tostring(tree, encoding=encoding, xml_declaration=True))  # type: ignore[arg-type] # never text
 
     def _nodes(self) -> list[etree._Element]:
         return list(self._rdf.iterchildren(_DESCRIPTION))
@@ -215,7 +217,7 @@ def _set_text_of(element: etree._Element, value: str) -> None:
     if inner is None:
         inner = element.find(f"{_DESCRIPTION}/{_VALUE}")
     target = element if inner is None else inner
-    target.attrib.pop(_RESOURCE, None)
+    target.attrib.pop(_RESOURCE, "")
     target.text = tidy(value)
 
 

@@ -35,7 +35,7 @@ class JobRunner:
         self._unsubscribe = database.wakeups.subscribe(self._woken)
 
     def start(self) -> None:
-        """Begin. A job that was under way when an earlier server ended is carried out again: files that are known stay."""
+        """Begin. A job that an earlier server left unfinished is carried out again: files that are known stay."""
         self._follow(self._watch())
 
     async def stop(self) -> None:
@@ -65,7 +65,7 @@ class JobRunner:
         status = await child.wait()
         if status != 0:
             log.warning("job process ended", job=job.job_id, status=status)
-            message = f"The process of this job ended unexpectedly (status {status}). The server's log has more. Start it again."
+            message = f"The job's process ended unexpectedly (status {status}); the log has more. Start it again."
             await self._store(jobs.update, job, state=jobs.FAILED, message=message)
         del self._running[job.job_id]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from google.protobuf.message import Message
@@ -13,8 +13,9 @@ from ..errors import invalid
 from ..files.tags import Tags
 
 SCALARS = (
-    "title headline description event rating label flag copyright credit source instructions taken_at".split()
-)  # fmt: skip
+    *("title", "headline", "description", "event", "rating", "label", "flag"),
+    *("copyright", "credit", "source", "instructions", "taken_at"),
+)
 LISTS = ("keywords", "people", "creators")
 PLACE = ("location", "city", "state", "country", "country_code")
 
@@ -65,28 +66,34 @@ def edits(messages: Sequence[tags_pb2.Edit]) -> list[Edit]:
     return [edit for position, message in enumerate(messages) for edit in _edits(message, f"edits[{position}]")]
 
 
-def _edits(message: tags_pb2.Edit, at: str) -> Iterator[Edit]:
+def _edits(message: tags_pb2.Edit, at: str) -> list[Edit]:
     kind = message.WhichOneof("kind")
-    if kind == "set":
-        present = tags_present(message.set.tags)
-        if not present:
-            raise invalid(f"{at}.set.tags", "has no field to set", reason="EMPTY_EDITS")
-        for name, value in present.items():
-            yield Edit("set", name, value)
-    elif kind == "clear":
-        if not message.clear.fields:
-            raise invalid(f"{at}.clear.fields", "is empty", reason="EMPTY_EDITS")
-        for name in message.clear.fields:
-            yield Edit("clear", name)
-    elif kind == "add":
-        position = message.add.position if message.add.HasField("position") else None
-        yield Edit("add", message.add.field, list(message.add.values), position=position)
-    elif kind == "remove":
-        yield Edit("remove", message.remove.field, list(message.remove.values))
-    elif kind == "replace":
-        replace = message.replace
-        yield Edit("replace", replace.field, getattr(replace, "from"), to=replace.to, subtree=replace.subtree)
-    elif kind == "shift":
-        yield Edit("shift", message.shift.field or "taken_at", seconds=message.shift.by.ToTimedelta().total_seconds())
-    else:
+    if kind is None:
         raise invalid(at, "says nothing: one of set, clear, add, remove, replace, shift", reason="EMPTY_EDITS")
+    found = _KINDS[kind](getattr(message, kind))
+    if not found:
+        raise invalid(f"{at}.{kind}", "names no field", reason="EMPTY_EDITS")
+    return found
+
+
+def _add(message: tags_pb2.AddValues) -> list[Edit]:
+    position = message.position if message.HasField("position") else None
+    return [Edit("add", message.field, list(message.values), position=position)]
+
+
+def _replace(message: tags_pb2.ReplaceValue) -> list[Edit]:
+    return [Edit("replace", message.field, getattr(message, "from"), to=message.to, subtree=message.subtree)]
+
+
+def _shift(message: tags_pb2.ShiftTime) -> list[Edit]:
+    return [Edit("shift", message.field or "taken_at", seconds=message.by.ToTimedelta().total_seconds())]
+
+
+_KINDS: dict[str, Callable[[Any], list[Edit]]] = {
+    "set": lambda message: [Edit("set", name, value) for name, value in tags_present(message.tags).items()],
+    "clear": lambda message: [Edit("clear", name) for name in message.fields],
+    "add": _add,
+    "remove": lambda message: [Edit("remove", message.field, list(message.values))],
+    "replace": _replace,
+    "shift": _shift,
+}

@@ -64,17 +64,17 @@ class Hub:
         for _latest, task in self._watched.values():
             task.cancel()
 
-    async def changed(self, catalog_id: int, after: int, timeout: float = POLL_S) -> int:
+    async def changed(self, catalog_id: int, after: int, patience: float = POLL_S) -> int:
         """Return when the catalog may have changed since the signal numbered `after`; the signal's number."""
         signal = self._signals.setdefault(catalog_id, Latest())
         with contextlib.suppress(TimeoutError):
-            await self._or_stop(signal.after(after), timeout)
+            await self._or_stop(signal.after(after), patience)
         return signal.number
 
-    async def any_change(self, after: int, timeout: float = POLL_S) -> int:
+    async def any_change(self, after: int, patience: float = POLL_S) -> int:
         """Like `changed`, for all catalogs."""
         with contextlib.suppress(TimeoutError):
-            await self._or_stop(self._anything.after(after), timeout)
+            await self._or_stop(self._anything.after(after), patience)
         return self._anything.number
 
     async def statuses(self, catalog_id: int) -> AsyncIterator[SyncStatus]:
@@ -82,13 +82,17 @@ class Hub:
 
         Raises `NotFound` when the catalog is gone and `Unavailable` when the server stops.
         """
-        latest = self._watch(catalog_id)
-        number = 0
-        while True:
-            number = await self._or_stop(latest.after(number), None)
-            if latest.value is None:
-                raise NotFound("CATALOG_NOT_FOUND", "The catalog was deleted.", catalog=str(catalog_id))
-            yield latest.value
+        latest, number = self._watch(catalog_id), 0
+        # Read for this subscriber: what it did before it asked must be in its first snapshot.
+        shown = await self._read_status(catalog_id)
+        while shown is not None:
+            yield shown
+            while latest.value is None or latest.value == shown or _is_older(latest.value, shown):
+                number = await self._or_stop(latest.after(number), None)
+                if latest.value is None:
+                    break
+            shown = latest.value
+        raise NotFound("CATALOG_NOT_FOUND", "The catalog was deleted.", catalog=str(catalog_id))
 
     def _woken(self, catalog_id: int) -> None:
         with contextlib.suppress(RuntimeError):  # the loop has closed
@@ -124,15 +128,15 @@ class Hub:
                 latest.publish(status)
                 published_at = self._loop.time()
             later = status != latest.value
-            seen = await self.changed(catalog_id, seen, timeout=max(wait, 0.001) if later else POLL_S)
+            seen = await self.changed(catalog_id, seen, patience=max(wait, 0.001) if later else POLL_S)
         latest.publish(None)
         del self._watched[catalog_id]
 
-    async def _or_stop(self, waiting: Awaitable[int], timeout: float | None) -> int:
+    async def _or_stop(self, waiting: Awaitable[int], patience: float | None) -> int:
         """What `waiting` gives; `Unavailable` when the server stops first."""
         task, stop = asyncio.ensure_future(waiting), asyncio.ensure_future(self._stopping.wait())
         try:
-            done, _ = await asyncio.wait({task, stop}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait({task, stop}, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
             if stop in done:
                 raise Unavailable("SERVER_STOPPING", "The server is stopping; resume on the next one.")
             if task not in done:
@@ -141,6 +145,11 @@ class Hub:
         finally:
             task.cancel()
             stop.cancel()
+
+
+def _is_older(status: SyncStatus, other: SyncStatus) -> bool:
+    """Whether a snapshot was read before another one."""
+    return status.counts.revision < other.counts.revision or status.catalog.revision < other.catalog.revision
 
 
 def _switches(status: SyncStatus) -> tuple[object, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -12,7 +11,7 @@ from sqlalchemy import Connection
 from ..domain import catalogs, runs, sync
 from ..domain import items as item_rules
 from ..domain.principal import Principal
-from ..errors import NotFound, invalid
+from ..errors import invalid
 from ..storage import items
 from ..storage import runs as run_store
 from ..storage.catalogs import Catalog
@@ -22,6 +21,7 @@ from .app import App
 from .convert import failure_message, run_message, status_message, value_of
 from .selections import selection
 from .status import NotYetAvailable
+from .status_watch import watch_statuses
 from .wrapper import caller
 
 GIVE_UP_LIMIT_MS = 30 * 24 * 3600 * 1000
@@ -39,7 +39,7 @@ class SyncService(sync_service_pb2_grpc.SyncServiceServicer):
     async def WatchSyncStatus(  # noqa: N802
         self, request: Any, context: Any
     ) -> AsyncIterator[sync_service_pb2.WatchSyncStatusResponse]:
-        async for message in _watch(self._app, request):
+        async for message in watch_statuses(self._app, request.catalogs):
             yield message
 
     async def SetAutoSync(self, request: Any, context: Any) -> sync_service_pb2.SetAutoSyncResponse:  # noqa: N802
@@ -71,43 +71,6 @@ def _status(tx: Connection, who: Principal, request: Any) -> sync_service_pb2.Ge
 
 def _present(tx: Connection, catalog: Catalog) -> sync_pb2.SyncStatus:
     return status_message(sync.status(tx, catalog))
-
-
-async def _watch(app: App, request: Any) -> AsyncIterator[sync_service_pb2.WatchSyncStatusResponse]:
-    """Snapshots of all catalogs that are asked for, each from a task of its own, through one place without a queue."""
-    who = caller()
-    named = [await app.find_catalog(name) for name in request.catalogs]
-    newest: dict[int, sync_service_pb2.WatchSyncStatusResponse] = {}
-    ready = asyncio.Event()
-    async with asyncio.TaskGroup() as tasks:
-        followed: dict[int, asyncio.Task[None]] = {}
-
-        async def follow(catalog: Catalog) -> None:
-            try:
-                async for status in app.hub.statuses(catalog.catalog_id):
-                    newest[catalog.catalog_id] = sync_service_pb2.WatchSyncStatusResponse(status=status_message(status))
-                    ready.set()
-            except NotFound:
-                gone = sync_pb2.SyncStatus(catalog_id=str(catalog.catalog_id), catalog_name=catalog.name)
-                newest[catalog.catalog_id] = sync_service_pb2.WatchSyncStatusResponse(status=gone, removed=True)
-                ready.set()
-
-        async def follow_all() -> None:
-            seen = 0
-            while True:
-                for catalog in named or await app.read(catalogs.visible, who):
-                    if catalog.catalog_id not in followed:
-                        followed[catalog.catalog_id] = tasks.create_task(follow(catalog))
-                if named:
-                    return
-                seen = await app.hub.any_change(seen)
-
-        tasks.create_task(follow_all())
-        while True:
-            await ready.wait()
-            ready.clear()
-            while newest:
-                yield newest.pop(next(iter(newest)))
 
 
 def _switcher(request: Any) -> Any:

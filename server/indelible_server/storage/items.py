@@ -84,7 +84,7 @@ def page(
     limit: int,
     failures: Collection[str] = (),
 ) -> list[Item]:
-    """Up to `limit` items in the order of path and id, behind `after`; of those that failed for these reasons, if any."""
+    """Up to `limit` items by path and id, behind `after`; only those that failed for `failures`, if given."""
     query = (
         sa.select(items)
         .where(*_where(catalog_id, search, prefix, root_id))

@@ -2,8 +2,8 @@
 
     python -m indelible_server.writeback.writer WRITER_ID
 
-It is started by a supervisor, with its settings in the environment, is single-threaded, and never imports gRPC: a hostile file may crash it, and costs
-nothing but that file.
+It is started by a supervisor, with its settings in the environment, is single-threaded, and never imports gRPC: a
+hostile file may crash it, and costs nothing but that file.
 """
 
 from __future__ import annotations

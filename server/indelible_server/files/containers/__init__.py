@@ -9,6 +9,9 @@ from ..port import MediaFile
 from ..problems import FileProblem
 from . import jpeg
 
+EMBEDDABLE = frozenset({"JPEG"})
+"""The formats that have a container module."""
+
 
 class Container(Protocol):
     """A file whose blocks are located. Nothing is ever parsed that could change on writing."""
@@ -24,6 +27,14 @@ class Container(Protocol):
     @property
     def xmp(self) -> bytes | None:
         """The main XMP packet, padding included."""
+
+    @property
+    def xmp_limit(self) -> int:
+        """How long a packet can be."""
+
+    @property
+    def legacy(self) -> bool:
+        """Whether there are blocks besides XMP that say the same things."""
 
     @property
     def refusal(self) -> FileProblem | None:

@@ -49,6 +49,8 @@ class Jpeg:
         self.width: int | None = None
         self.height: int | None = None
         self.refusal: FileProblem | None = None
+        self.legacy = False
+        self.xmp_limit = PAYLOAD_LIMIT - len(XMP)
         self._media = media
         self._xmp: list[Segment] = []
         self._mpf: Segment | None = None
@@ -75,8 +77,6 @@ class Jpeg:
 
     def set_xmp(self, packet: bytes) -> tuple[Patch, ...]:
         """The patches that put this packet in the place of the old one, and the image directory in step."""
-        if len(XMP) + len(packet) > PAYLOAD_LIMIT:
-            raise FileProblem(Reason.TOO_LARGE, "the XMP does not fit a JPEG segment")
         patches = self._placed(XMP + packet)
         if self._mpf is not None:
             start, length = self._mpf.data + len(mpf.SIGNATURE), self._mpf.length - len(mpf.SIGNATURE)
@@ -106,12 +106,15 @@ class Jpeg:
             self._note_app1(segment)
         elif segment.marker == _APP2 and self._starts(segment, mpf.SIGNATURE):
             self._mpf = self._mpf or segment
+        elif segment.marker == _APP13 and self._starts(segment, PHOTOSHOP):
+            self.legacy = self.legacy or b"8BIM\4\4" in self._payload(segment, 0, segment.length)
         elif segment.marker == _APP11 and b"c2pa" in self._payload(segment, 0, 256):
             self._refuse(Reason.SIGNED, "the file carries Content Credentials, which a change would break")
 
     def _note_app1(self, segment: Segment) -> None:
         if self._starts(segment, EXIF):
             self._insert_at = segment.end
+            self.legacy = True
         elif self._starts(segment, XMP):
             self._xmp.append(segment)
         elif self._starts(segment, EXTENDED_XMP):

@@ -1,0 +1,116 @@
+"""A survey: an item's file and its sidecar, open and parsed, as reading and planning both start from."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from . import sidecar as sidecars
+from .containers import Container, identify
+from .formats import format_of
+from .forms import Metadata
+from .metadata import read_tags
+from .plan import Home, Identity
+from .policy import Policy
+from .port import Folder, MediaFile, Root
+from .problems import FileProblem, Reason
+from .sidecar import Siblings
+from .tags import Tags
+from .xmp import Packet
+
+
+@dataclass
+class SidecarFile:
+    """A sidecar as it is: its name in the folder, its bytes, and what they say."""
+
+    name: bytes
+    identity: Identity
+    data: bytes
+    metadata: Metadata
+    tags: Tags
+
+
+@dataclass
+class Survey:
+    """What was found. `refusal` says why nothing can be embedded; `warnings` what is wrong but does no harm."""
+
+    folder: Folder
+    name: bytes
+    media: MediaFile
+    identity: Identity
+    format: str
+    container: Container | None
+    embedded: Metadata
+    embedded_tags: Tags
+    sidecar: SidecarFile | None
+    refusal: FileProblem | None
+    warnings: list[str]
+
+    @property
+    def bytes_read(self) -> int:
+        """How much was read, so far."""
+        return self.media.bytes_read + (len(self.sidecar.data) if self.sidecar else 0)
+
+    @property
+    def homes(self) -> dict[Home, Tags]:
+        """What each home holds; the sidecar comes first, as its values do."""
+        found = {Home.SIDECAR: self.sidecar.tags} if self.sidecar else {}
+        return found | {Home.EMBEDDED: self.embedded_tags} if self.container else found
+
+
+@contextlib.contextmanager
+def survey(
+    root: Root, target: bytes, policy: Policy, known: bytes | None, siblings: Siblings | None
+) -> Iterator[Survey]:
+    """Open and parse. `known` is the path of the sidecar that belongs to the item, as far as is known.
+
+    Raises `FileProblem` if the file cannot be read, or if its sidecar is damaged.
+    """
+    with root.folder_of(target) as (folder, name), folder.open(name) as media:
+        # Taken before anything is read, so that whatever changes from now on is noticed.
+        identity = media.identity
+        container = identify(media)
+        refusal = container.refusal if container else FileProblem(Reason.UNSUPPORTED, "nothing can be embedded")
+        embedded, warnings = Metadata(), []
+        if container is not None and container.xmp is not None:
+            try:
+                embedded = Metadata(Packet.parse(container.xmp))
+            except FileProblem as damage:
+                refusal = refusal or damage
+                warnings.append(damage.message)
+        found = _find_sidecar(folder, name, known, siblings, warnings)
+        yield Survey(
+            folder=folder,
+            name=name,
+            media=media,
+            identity=identity,
+            format=format_of(name, media.read(0, 64)),
+            container=container,
+            embedded=embedded,
+            embedded_tags=read_tags(embedded, policy),
+            sidecar=_load(folder, found, policy) if found else None,
+            refusal=refusal,
+            warnings=warnings,
+        )
+
+
+def _find_sidecar(
+    folder: Folder, name: bytes, known: bytes | None, siblings: Siblings | None, warnings: list[str]
+) -> bytes | None:
+    known_name = known.rpartition(b"/")[2] if known else None
+    if known_name and folder.identity(known_name):
+        return known_name
+    found = sidecars.find(folder, name, siblings)
+    if found.ambiguous:
+        shown = found.ambiguous.decode("utf-8", "backslashreplace")
+        warnings.append(f"{shown} may belong to several files, so it is left alone")
+    return found.name
+
+
+def _load(folder: Folder, name: bytes, policy: Policy) -> SidecarFile:
+    with folder.open(name) as media:
+        identity = media.identity
+        data = sidecars.content(media)
+    metadata = Metadata(Packet.parse(data))
+    return SidecarFile(name, identity, data, metadata, read_tags(metadata, policy))
