@@ -112,7 +112,7 @@ def _resumed(open_stream: Callable[[], Iterator[_Message]]) -> Iterator[_Message
                 pause, connected = FIRST_PAUSE, True
                 yield message
         except (Unreachable, Refused) as error:
-            if (isinstance(error, Refused) and error.status not in _PASSING):
+            if not connected or (isinstance(error, Refused) and error.status not in _PASSING):
                 raise
         finally:
             stream.cancel()  # type: ignore[attr-defined]  # the stubs' type of a stream is only an iterator

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Sequence
-from typing import Any
 
 from indelible.v1 import sync_pb2, sync_service_pb2
 
@@ -38,7 +37,7 @@ class StatusWatch:
         self._newest: dict[int, sync_service_pb2.WatchSyncStatusResponse] = {}
         self._ready = asyncio.Event()
         self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._error: BaseException | None = None
 
     def follow(self, catalog: Catalog) -> None:
         """Send this catalog's snapshots from now on."""
@@ -52,13 +51,10 @@ class StatusWatch:
     async def next(self) -> sync_service_pb2.WatchSyncStatusResponse:
         """The next snapshot; raises what ended a task, so that the stream ends with it."""
         while not self._newest:
+            if self._error is not None:
+                raise self._error
             self._ready.clear()
-            waiting = asyncio.ensure_future(self._ready.wait())
-            either: set[asyncio.Future[Any]] = {waiting, self._ended}
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            waiting.cancel()
-            if self._ended.done():
-                self._ended.result()
+            await self._ready.wait()
         return self._newest.pop(next(iter(self._newest)))
 
     def stop(self) -> None:
@@ -90,6 +86,6 @@ class StatusWatch:
         self._tasks[key].add_done_callback(self._note_end)
 
     def _note_end(self, task: asyncio.Task[None]) -> None:
-        error = None if task.cancelled() else task.exception()
-        if error is not None and not self._ended.done():
-            self._ended.set_exception(error)
+        if not task.cancelled() and task.exception() is not None:
+            self._error = task.exception()
+            self._ready.set()
