@@ -122,9 +122,9 @@ class _Stream(Iterator[_Response]):
 class Manners(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor, grpc.StreamUnaryClientInterceptor):
     """The one interceptor of the client.
 
-    A call leaves with the bearer token, with a deadline unless it has one or streams, and, if it changes
-    something, with a fresh request id and the person for whom it is made, unless the caller filled them in. A
-    call that fails raises Refused or Unreachable instead of grpc.RpcError.
+    A call leaves with the bearer token, with a deadline unless it has one or streams, and, if it changes something,
+    with a fresh request id and the person for whom it is made, unless the caller filled them in. A call that fails
+    raises Refused or Unreachable instead of grpc.RpcError, except one that was made by `future`.
     """
 
     def __init__(self, address: str, token: str, on_behalf_of: str) -> None:
@@ -188,7 +188,7 @@ class Manners(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientIntercepto
         return cast(_Request, signed)
 
     def _ended(self, call: Any) -> Any:
-        # A call that `future` made may still be under way; it is an RpcError already, and ends with its own.
-        if isinstance(call, grpc.RpcError) and call.done() and call.code() is not grpc.StatusCode.OK:
-            raise errors.from_call(cast(Any, call), self._address) from None
+        # A call that `future` made is under way still, and may wait for its end with grpc's own error.
+        if call.done() and call.code() is not grpc.StatusCode.OK:
+            raise errors.from_call(call, self._address) from None
         return call

@@ -15,15 +15,13 @@ def configure_logging(log_format: str, level: int = logging.INFO) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso"),
-            structlog.processors.format_exc_info if log_format == "json" else _no_change,
-            structlog.processors.JSONRenderer()
-            if log_format == "json"
-            else structlog.dev.ConsoleRenderer(colors=False),
+            *(_JSON if log_format == "json" else _TEXT),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
 
 
-def _no_change(_logger: object, _name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    return event
+_JSON = (structlog.processors.format_exc_info, structlog.processors.JSONRenderer())
+# Plain tracebacks: the pretty ones show the values of variables, and so what people keep secret.
+_TEXT = (structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),)

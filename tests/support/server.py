@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import uuid
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -46,11 +47,22 @@ class Stubs:
 class RunningServer:
     """`indelibled serve` on a free port of loopback. `kill` is SIGKILL, `stop` is SIGTERM."""
 
-    def __init__(self, data: Path, database_url: str = "", *, writers: int = 1, listen: str = "127.0.0.1:0") -> None:
+    def __init__(
+        self,
+        data: Path,
+        database_url: str = "",
+        *,
+        writers: int = 1,
+        listen: str = "127.0.0.1:0",
+        arguments: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.data = data
         self.database_url = database_url
         self.listen = listen
-        self._writers = writers
+        self._arguments = arguments
+        self._environment_too = environment or {}
+        self.writers = writers
         self._process: subprocess.Popen[str] | None = None
         self._stubs: list[Stubs] = []
         self.log: list[str] = []
@@ -79,11 +91,11 @@ class RunningServer:
     def start(self) -> RunningServer:
         """Start and wait until it says that it is ready."""
         command = [sys.executable, "-P", "-m", "indelible_server.main", "serve", "--data", str(self.data)]
-        command += ["--listen", self.listen, "--writers", str(self._writers)]
+        command += ["--listen", self.listen, "--writers", str(self.writers), *self._arguments]
         if self.database_url:
             command += ["--database", self.database_url]
         self._process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=_environment()
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=_environment() | self._environment_too
         )
         assert self._process.stdout is not None
         threading.Thread(target=self._collect, args=(self._process,), daemon=True).start()

@@ -19,7 +19,7 @@ INTERRUPTED = 130
 
 # What to do next, by the reason; {names} are from the error's metadata.
 _HINTS = {
-    "NOT_YET_AVAILABLE": "This version of the server can't do it yet; a newer one may.",
+    "NOT_YET_AVAILABLE": "A newer server may be able to; this command line knows the call already.",
     "CATALOG_NOT_FOUND": "`indelible catalog list` shows the catalogs.",
     "CATALOG_BUSY": "Try again in a moment.",
     "UNSYNCED_ITEMS": "Write them (`indelible sync start NAME --wait`), or lose them with --force.",

@@ -124,7 +124,7 @@ def wait_for_run(session: Session, run: sync_pb2.Run) -> None:
             counted = run.done_items + run.failed_items + run.conflicted_items + run.skipped_items
             view.update(counted, run.total_items, _run_progress(status))
     session.out.emit(run, run_text(run))
-    if run.state != sync_pb2.RUN_STATE_COMPLETED or run.failed_items:
+    if run.state != sync_pb2.RUN_STATE_COMPLETED or run.failed_items or run.conflicted_items:
         raise typer.Exit(ENDED_WITH_FAILURES)
 
 

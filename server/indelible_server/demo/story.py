@@ -55,6 +55,7 @@ class Demo:
     def __init__(self, folder: str, number: int) -> None:
         self.photos = os.path.join(folder, "photos")
         self.data = os.path.join(folder, "data")
+        self.log = os.path.join(folder, "server.log")
         self._number = number
         self._failed = 0
 
@@ -88,11 +89,15 @@ class Demo:
     def _start_server(self) -> subprocess.Popen[str]:
         command = [sys.executable, "-P", "-m", "indelible_server.main", "serve"]
         command += ["--data", self.data, "--listen", "127.0.0.1:0"]
-        server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)  # noqa: S603 - ourselves
+        with open(self.log, "w", encoding="utf-8") as log:
+            server = subprocess.Popen(  # noqa: S603 - ourselves
+                command, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True
+            )
         assert server.stdout is not None
         line = server.stdout.readline()
         if not line.startswith(READY):
-            raise SystemExit("indelibled: the demo's server did not start")
+            with open(self.log, encoding="utf-8") as log:
+                raise SystemExit(f"indelibled: the demo's server did not start\n{log.read()}")
         console.print(f"server      {line.removeprefix(READY).split()[0]}, embedded SQLite, paused by default")
         return server
 
@@ -186,7 +191,7 @@ class Demo:
             f"  indelible items {CATALOG} --limit 5\n"
             f"  indelible tag {CATALOG} '2024/*' --add keywords='Trips|2024' --set rating=5\n"
             f"  indelible status {CATALOG} --watch\n\n"
-            f"The pictures are in {self.photos}. Ctrl-C ends the demo and removes them."
+            f"The pictures are in {self.photos}, the server's log is {self.log}. Ctrl-C ends the demo and removes them."
         )
 
 

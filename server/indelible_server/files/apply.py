@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from .media import MediaFile
 from .plan import FilePlan, Identity, Mode
-from .port import Folder, MediaFile, Root
+from .port import Folder, Root
 from .problems import Changed
 from .settle import discard_temp
 

@@ -47,8 +47,8 @@ class Keywords(Field):
         return keywords.combine(paths, _first(FLAT_LISTS, metadata, policy), policy) or None
 
     def complete(self, metadata: Metadata, value: Value | None, policy: Policy) -> Value | None:
-        private = [keyword for keyword in _first(PATH_LISTS, metadata, policy) if policy.is_private(keyword)]
-        return [*(value if isinstance(value, list) else []), *private] or None
+        private = [kept for kept in _first(PATH_LISTS, metadata, policy) if policy.is_private(kept)]
+        return keywords.ordered([*(value if isinstance(value, list) else []), *private]) or None
 
 
 def _first(forms: Iterable[Form], metadata: Metadata, policy: Policy) -> list[str]:

@@ -17,6 +17,11 @@ def combine(paths: Sequence[str], flat: Sequence[str], policy: Policy) -> list[s
     return [keyword for keyword in unique("keywords", [*paths, *words]) if not policy.is_private(keyword)]
 
 
+def ordered(keywords: Iterable[str]) -> list[str]:
+    """Paths first, then single words: the order in which they are read again."""
+    return sorted(unique("keywords", keywords), key=lambda keyword: not _is_path(keyword))
+
+
 def _key(keyword: str) -> str:
     return SEPARATOR.join(levels(keyword)).casefold()
 

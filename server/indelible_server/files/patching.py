@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from .media import MediaFile
 from .plan import Guard, Patch
-from .port import MediaFile
 
 _GUARD = 32
 

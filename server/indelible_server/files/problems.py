@@ -79,6 +79,15 @@ _REASONS = {
 }
 
 
+NOT_SUPPORTED = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTTY, errno.EXDEV})
+"""What filesystems answer when asked for something that they do not have."""
+
+
+def shown(name: bytes) -> str:
+    """A file name as people are shown it."""
+    return name.decode("utf-8", "backslashreplace")
+
+
 def problem(error: OSError, doing: str) -> FileProblem:
     """The problem that an operating system error is; `doing` names what was tried."""
     reason = _REASONS.get(error.errno or 0, Reason.IO_ERROR)

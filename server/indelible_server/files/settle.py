@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from .media import MediaFile
 from .plan import FilePlan, Mode
-from .port import Folder, MediaFile, Root
+from .port import Folder, Root
 from .problems import FileProblem, Reason
 
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from .containers import EMBEDDABLE
 from .formats import KIND_RAW, UNKNOWN, XMP_EXTENSION, extension, format_named, kind_of
+from .media import MediaFile
 from .namespaces import name as xmp_name
 from .policy import HomeChoice, Policy, SidecarName
-from .port import Folder, MediaFile
+from .port import Folder
 from .problems import FileProblem, Reason
 from .xmp import SIZE_LIMIT, Packet
 

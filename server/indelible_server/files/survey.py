@@ -10,10 +10,11 @@ from . import sidecar as sidecars
 from .containers import Container, identify
 from .formats import format_of
 from .forms import Metadata
+from .media import MediaFile
 from .metadata import read_tags
 from .plan import Home, Identity
 from .policy import Policy
-from .port import Folder, MediaFile, Root
+from .port import Folder, Root
 from .problems import FileProblem, Reason
 from .sidecar import Siblings
 from .tags import Tags

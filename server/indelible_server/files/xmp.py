@@ -59,7 +59,7 @@ class Packet:
         # libxml2's own limits of depth and text length hold, because huge_tree is off.
         parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
         try:
-            root = etree.fromstring(data.strip(b"\0 \t\r\n"), parser)
+            root = etree.fromstring(_as_utf8(data), parser)
         except (etree.XMLSyntaxError, ValueError) as error:
             raise FileProblem(Reason.CORRUPT, f"the XMP packet cannot be parsed: {error}") from error
         if root.getroottree().docinfo.internalDTD is not None:
@@ -200,6 +200,20 @@ class Packet:
             prefix = PREFIXES.get(uri) or self._prefixes[uri]
             node = etree.SubElement(self._rdf, _DESCRIPTION, {_ABOUT: about}, {prefix: uri})
         return etree.SubElement(node, prop)
+
+
+def _as_utf8(data: bytes) -> bytes:
+    """The packet without what surrounds it; one in UTF-16 or UTF-32 says so in its first bytes, and not to XML."""
+    for start, encoding in (
+        (b"\0\0\0<", "utf-32-be"),
+        (b"<\0\0\0", "utf-32-le"),
+        (b"\0<", "utf-16-be"),
+        (b"<\0", "utf-16-le"),
+    ):
+        if data.startswith(start):
+            return data.decode(encoding, "replace").strip("\0 \t\r\n").encode()
+    # A byte order mark is followed by whole characters: nothing may be cut off behind them.
+    return data if data[:2] in (b"\xff\xfe", b"\xfe\xff") else data.strip(b"\0 \t\r\n")
 
 
 def _text_of(element: etree._Element) -> str:

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection
 
 from ..domain import policies
-from ..files.formats import UNKNOWN, XMP_EXTENSION, extension
+from ..files.formats import UNKNOWN, XMP_EXTENSION, extension, format_named
 from ..files.policy import Policy
 from ..files.port import Root
-from ..files.problems import FileProblem
+from ..files.problems import FileProblem, Reason
 from ..files.reading import Reading, read
 from ..roots import Roots
 from ..storage import catalogs, items, jobs
@@ -118,10 +118,13 @@ def _read(root: Root, key: bytes, policy: Policy, progress: Progress) -> tuple[b
     except FileProblem as problem:
         progress.note(key, problem)
         return None
-    if reading.format == UNKNOWN:
+    if reading.format != UNKNOWN:
+        return key, reading
+    if format_named(key) == UNKNOWN:
         progress.counts["ignored_files"] += 1
-        return None
-    return key, reading
+    else:
+        progress.note(key, FileProblem(Reason.CORRUPT, "its content is not what its name says"))
+    return None
 
 
 def _new_item(catalog: Catalog, root_id: str, key: bytes, reading: Reading) -> Item:

@@ -1,3 +1,4 @@
+import threading
 import uuid
 from pathlib import Path
 
@@ -139,9 +140,18 @@ def test_a_call_that_was_refused_is_not_repeated(server: FakeServer, client: Cli
 
 
 def test_a_call_that_is_not_waited_for_can_be_made_too(server: FakeServer, client: Client) -> None:
-    server.gives(EditTags=item_service_pb2.EditTagsResponse(changed=1))
+    made = threading.Event()
 
-    assert client.items.EditTags.future(item_service_pb2.EditTagsRequest()).result().changed == 1
+    def answer(request: object, context: grpc.ServicerContext) -> item_service_pb2.EditTagsResponse:
+        made.wait(10)
+        return item_service_pb2.EditTagsResponse(changed=1)
+
+    server.answers["EditTags"] = answer
+
+    call = client.items.EditTags.future(item_service_pb2.EditTagsRequest())
+    assert not call.done()
+    made.set()
+    assert call.result().changed == 1
 
 
 def test_no_proxy_comes_between_us_and_this_machine(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:

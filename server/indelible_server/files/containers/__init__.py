@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from ..media import MediaFile
 from ..plan import Patch
-from ..port import MediaFile
 from ..problems import FileProblem
 from . import jpeg
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ..media import MediaFile
 from ..plan import Patch
-from ..port import MediaFile
 from ..problems import FileProblem, Reason
 from . import mpf
 

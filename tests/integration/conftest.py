@@ -1,0 +1,47 @@
+"""A server for the tests of a module, on either database; none of them may make it say "internal error"."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import pytest
+
+from support.client import Client
+from support.databases import Databases
+from support.server import RunningServer
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def server(
+    request: pytest.FixtureRequest, databases: Databases, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningServer]:
+    """A running server, once on each database. A test may stop and start it; it goes on with the next one."""
+    data = tmp_path_factory.mktemp("data")
+    yield from _running(RunningServer(data, databases.fresh(request.param, data)))
+
+
+@pytest.fixture(scope="module")
+def sqlite_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A running server with its own SQLite file."""
+    yield from _running(RunningServer(tmp_path_factory.mktemp("data")))
+
+
+@pytest.fixture
+def client(server: RunningServer) -> Client:
+    """A fresh client of the server."""
+    return Client(server.stubs())
+
+
+@pytest.fixture
+def name() -> str:
+    """A catalog name that no other test uses."""
+    return f"Archive {next(_numbers)}"
+
+
+def _running(server: RunningServer) -> Iterator[RunningServer]:
+    with server:
+        yield server
+    assert not [line for line in server.log if "[error" in line], "".join(server.log)

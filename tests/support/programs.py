@@ -1,0 +1,86 @@
+"""Foreign programs for tests: one that goes on and is read line by line, and a free port to serve them at."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import socket
+import subprocess
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+
+
+class Lines:
+    """A running program whose standard output is read line by line. It is ended by its own pid, never by a name."""
+
+    def __init__(self, command: Sequence[str | Path], folder: Path) -> None:
+        self._process = subprocess.Popen(
+            [os.fspath(part) for part in command],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self._errors: list[str] = []
+        self._collector = threading.Thread(target=self._collect, daemon=True)
+        self._collector.start()
+
+    def __enter__(self) -> Lines:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._collector.join()
+        for pipe in (self._process.stdout, self._process.stderr):
+            assert pipe is not None
+            pipe.close()
+
+    def next(self) -> str:
+        """The next line, waited for; a program that has ended fails the test with what it said."""
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            status = self._process.wait()
+            self._collector.join()
+            raise AssertionError(f"ended with {status}: {''.join(self._errors)}")
+        return line
+
+    def _collect(self) -> None:
+        assert self._process.stderr is not None
+        self._errors.extend(self._process.stderr)
+
+
+def free_address() -> str:
+    """An address of loopback that was free a moment ago, for a server that must come back at the same one."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{probe.getsockname()[1]}"
+
+
+@contextlib.contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Only one process at a time is inside for the same folder: pytest's workers share what is made there."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def made_once(folder: Path, make: Callable[[], None]) -> Path:
+    """The folder, after `make` has succeeded for it once, in this process or in another worker."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with alone_in(folder):
+        made = folder / ".made"
+        if not made.exists():
+            make()
+            made.touch()
+    return folder
