@@ -10,6 +10,7 @@ from typing import Any
 
 PREFIX = "INDELIBLE_"
 CONFIG_FILE = "indelible.toml"
+DATABASES = ("sqlite", "postgresql")
 
 
 class WrongSetting(Exception):
@@ -58,9 +59,10 @@ def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str], config: 
     """The settings of this process. `flags` that are None were not given. Raises `WrongSetting`."""
     settings = Settings()
     data = flags.get("data") or environ.get(PREFIX + "DATA") or settings.data
-    path = config or environ.get(PREFIX + "CONFIG") or os.path.join(data, CONFIG_FILE)
+    named = config or environ.get(PREFIX + "CONFIG")
+    path = named or os.path.join(data, CONFIG_FILE)
     for where, values in (
-        (path, _from_file(path, required=config is not None)),
+        (path, _from_file(path, required=named is not None)),
         ("the environment", _from_environment(environ)),
         ("the command line", {name: value for name, value in flags.items() if value is not None}),
     ):
@@ -99,6 +101,9 @@ def _with(settings: Settings, values: Mapping[str, Any], where: str) -> Settings
         raise WrongSetting(f"{where}: writers is negative")
     if checked.get("log_format", "text") not in ("text", "json"):
         raise WrongSetting(f"{where}: log_format is text or json")
+    kind, is_address, _ = checked.get("database", "").partition("://")
+    if kind and not (is_address and kind.split("+")[0] in DATABASES):
+        raise WrongSetting(f"{where}: database is an address, postgresql://… or sqlite:///…")
     return replace(settings, **checked)
 
 
@@ -111,6 +116,8 @@ def _typed(kind: type, value: Any, at: str) -> Any:
             if any("=" not in entry for entry in value):
                 raise ValueError("a root is ID=PATH")
             return tuple(value)
+        if isinstance(value, bool) or not isinstance(value, kind | str):
+            raise TypeError(f"not {kind.__name__}")
         return kind(value)
     except (KeyError, TypeError, ValueError) as error:
         raise WrongSetting(f"{at}: {value!r} is not right ({error})") from error

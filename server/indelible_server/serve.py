@@ -82,8 +82,11 @@ def open_database(settings: Settings) -> Database:
 @contextlib.contextmanager
 def data_folder(path: str) -> Iterator[None]:
     """The data folder, ours alone: one server a folder."""
-    os.makedirs(path, mode=0o700, exist_ok=True)
-    handle = os.open(os.path.join(path, "server.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.makedirs(path, mode=0o700, exist_ok=True)
+        handle = os.open(os.path.join(path, "server.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise WrongSetting(f"data: {path} can't be the data folder ({error.strerror})") from error
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-
+from indelible_server.storage import catalogs
 from indelible_server.storage.catalogs import Catalog
 from indelible_server.storage.database import Database
-from support.programs import Lines, alone_in, free_address
-from support.samples import add_items, make_catalog
+from support.client import Client
+from support.programs import Finished, Lines, alone_in, finished, free_address
+from support.samples import add_items
 from support.server import RunningServer
 
 BUF = Path(sys.executable).with_name("buf")
 NODE = Path(__file__).parent / "node"
-PATIENCE_S = 60
+INSTALL_PATIENCE_S = 110
 UNAUTHENTICATED = 16
 SERVICES = {"Admin", "Catalog", "Item", "Job", "Library", "Remote", "Sync"}
 
@@ -60,8 +60,8 @@ class BufCurl:
     def _command(self, url: str) -> list[str]:
         return [str(BUF), "curl", "--protocol", "grpc", "--http2-prior-knowledge", url]
 
-    def _run(self, command: list[str]) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(command, cwd=self._folder, capture_output=True, text=True, timeout=PATIENCE_S)
+    def _run(self, command: list[str]) -> Finished:
+        return finished(command, self._folder)
 
 
 class NodeClient:
@@ -73,8 +73,7 @@ class NodeClient:
 
     def call(self, *arguments: str) -> list[Any]:
         """One command, and the documents that it prints."""
-        command = [*self._command, *arguments]
-        answer = subprocess.run(command, cwd=self._folder, capture_output=True, text=True, timeout=PATIENCE_S)
+        answer = finished([*self._command, *arguments], self._folder)
         assert answer.returncode == 0, answer.stderr
         return [json.loads(line) for line in answer.stdout.splitlines()]
 
@@ -92,6 +91,7 @@ def server(tmp_path: Path) -> Iterator[RunningServer]:
     """A server that comes back at the same address when it is started again."""
     with RunningServer(tmp_path / "data", listen=free_address()) as running:
         yield running
+    assert not [line for line in running.log if "[error" in line], "".join(running.log)
 
 
 @pytest.fixture
@@ -111,9 +111,13 @@ def store(server: RunningServer) -> Iterator[Database]:
 
 
 @pytest.fixture
-def archive(store: Database) -> Catalog:
-    """A catalog of five items."""
-    catalog = make_catalog(store)
+def archive(server: RunningServer, store: Database, tmp_path: Path) -> Catalog:
+    """A catalog that the server made, with five items that no import did."""
+    folder = tmp_path / "archive"
+    folder.mkdir()
+    catalog_id = int(Client(server.stubs()).create("Archive", folder).id)
+    catalog = store.read(catalogs.get, catalog_id)
+    assert catalog is not None
     add_items(store, catalog, ["a.jpg", "b.jpg", "c.jpg", "d.jpg", "e.jpg"])
     return catalog
 
@@ -133,7 +137,7 @@ def install_node_packages() -> None:
         if installed.exists() and installed.read_text() == pins:
             return
         command = ["npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts"]
-        answer = subprocess.run(command, cwd=NODE, capture_output=True, text=True, timeout=110)
+        answer = finished(command, NODE, INSTALL_PATIENCE_S)
         assert answer.returncode == 0, answer.stderr
         installed.write_text(pins)
 
@@ -211,10 +215,10 @@ def test_buf_curl_sees_a_switch_that_another_client_turns(buf_curl: BufCurl) -> 
 @pytest.mark.tool("node")
 @pytest.mark.tool("npm")
 def test_a_node_client_lists_catalogs_and_every_page_of_items(node: NodeClient, archive: Catalog) -> None:
-    catalogs = node.call("list-catalogs")
+    listed = node.call("list-catalogs")
     items = node.call("list-items", "Archive")
 
-    assert catalogs == [{"id": str(archive.catalog_id), "name": "Archive", "autoSync": "AUTO_SYNC_PAUSED"}]
+    assert listed == [{"id": str(archive.catalog_id), "name": "Archive", "autoSync": "AUTO_SYNC_PAUSED"}]
     assert [item["path"] for item in items] == ["a.jpg", "b.jpg", "c.jpg", "d.jpg", "e.jpg"]
     assert {item["state"] for item in items} == {"ITEM_STATE_SYNCED"}
     assert {item["title"] for item in items} == {None}

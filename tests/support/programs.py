@@ -1,4 +1,4 @@
-"""Foreign programs for tests: one that goes on and is read line by line, and a free port to serve them at."""
+"""Foreign programs for tests: run to their end or read while they go on, and what they share with other workers."""
 
 from __future__ import annotations
 
@@ -11,6 +11,24 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
+
+PATIENCE_S = 60
+Finished = subprocess.CompletedProcess[str]
+
+
+def finished(command: Sequence[str | Path], folder: Path, patience_s: float = PATIENCE_S, **variables: str) -> Finished:
+    """A program that was run to its end in this folder; whatever its exit status is, the caller looks at it."""
+    environment = os.environ | variables
+    return subprocess.run(
+        [os.fspath(part) for part in command],
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=patience_s,
+        env=environment,
+    )
 
 
 class Lines:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import invalid
 from ..files.dates import shift_date
-from ..files.tags import Tags, Value, canonical
+from ..files.tags import Tags, Value, element, unique
 from .fields import check_value, check_values, field_of
 
 EDITS_A_CALL = 200
@@ -82,39 +82,34 @@ def _checked(edit: Edit, custom_fields: Mapping[str, Any], at: str) -> Edit:
     return Edit(edit.kind, edit.field, values, position=edit.position)
 
 
-def _key(field: str, value: str) -> Any:
-    return canonical(field, [value])
-
-
 def _listed(value: Value | None) -> list[str]:
     return list(value) if isinstance(value, list) else []
 
 
 def _add(present: Value | None, edit: Edit) -> Value:
     values = _listed(present)
-    known = [_key(edit.field, value) for value in values]
-    new = [value for value in _listed(edit.value) if _key(edit.field, value) not in known]
+    known = [element(edit.field, value) for value in values]
+    new = [value for value in _listed(edit.value) if element(edit.field, value) not in known]
     position = len(values) if edit.position is None else min(edit.position, len(values))
     return [*values[:position], *new, *values[position:]]
 
 
 def _remove(present: Value | None, edit: Edit) -> Value:
-    gone = [_key(edit.field, value) for value in _listed(edit.value)]
-    return [value for value in _listed(present) if _key(edit.field, value) not in gone]
+    gone = [element(edit.field, value) for value in _listed(edit.value)]
+    return [value for value in _listed(present) if element(edit.field, value) not in gone]
 
 
 def _replace(present: Value | None, edit: Edit) -> Value:
     old, renamed = str(edit.value), []
     for value in _listed(present):
         below = value[: len(old) + 1] if edit.subtree else ""
-        if _key(edit.field, value) == _key(edit.field, old):
+        if element(edit.field, value) == element(edit.field, old):
             renamed.append(edit.to)
-        elif below.endswith("|") and _key(edit.field, below[:-1]) == _key(edit.field, old):
+        elif below.endswith("|") and element(edit.field, below[:-1]) == element(edit.field, old):
             renamed.append(edit.to + value[len(old) :])
         else:
             renamed.append(value)
-    unique = {repr(_key(edit.field, value)): value for value in reversed(renamed)}
-    return list(reversed(unique.values()))
+    return unique(edit.field, renamed)
 
 
 def _shift(present: Value | None, edit: Edit) -> Value | None:

@@ -1,1 +1,1 @@
-"""The metadata engine: tags in, tags out, and not one other byte of a file changed. Knows no database and no network."""
+"""The metadata engine: tags in, tags out, not one other byte of a file changed. It knows no database and no network."""

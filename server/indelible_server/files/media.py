@@ -101,7 +101,7 @@ class MediaFile:
         self.bytes_written += len(data)
 
     def copy(self, source: MediaFile, offset: int, length: int, to: int) -> None:
-        """Copy a range of another file here, in the kernel where it can; raises `Changed` if the source is too short."""
+        """Copy a range of another file here, in the kernel if possible; raises `Changed` if the source is too short."""
         with self._trying("copy"):
             while length > 0:
                 count = self._copy_some(source, offset, min(length, _COPY * 64), to)

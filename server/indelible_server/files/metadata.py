@@ -34,11 +34,12 @@ def write_tags(metadata: Metadata, old: Tags, new: Tags, changed: Iterable[str],
 
 def stale_fields(metadata: Metadata, tags: Tags, policy: Policy) -> frozenset[str]:
     """The fields of which some form that must be written says something else than `tags`."""
-    return frozenset(
-        key
-        for key, field in fields_of(policy).items()
-        for form in field.forms
-        if form.rule is not Rule.FOLLOWER
-        and form.is_present(metadata)
-        and not same(key, form.read(metadata, policy), form.expected(metadata, tags.get(key), policy))
-    )
+    stale = set()
+    for key, field in fields_of(policy).items():
+        value = field.complete(metadata, tags.get(key), policy)
+        for form in field.forms:
+            if form.rule is not Rule.FOLLOWER and form.is_present(metadata):
+                expected = form.expected(metadata, value, policy)
+                if not same(key, form.read(metadata, policy), expected):
+                    stale.add(key)
+    return frozenset(stale)

@@ -161,7 +161,7 @@ class FilePlan:
         if data[:1] != bytes([_VERSION]):
             raise ValueError("not a plan of this version")
         try:
-            content = zlib.decompressobj().decompress(data[1:], _SIZE_LIMIT)
+            content = _unpacked(data[1:])
             (length,) = struct.unpack_from(">I", content)
             head = json.loads(content[4 : 4 + length])
             blobs = _cut(content, 4 + length, head["lengths"])
@@ -178,6 +178,14 @@ class FilePlan:
             )
         except (KeyError, TypeError, RuntimeError, StopIteration, struct.error, zlib.error) as error:
             raise ValueError(f"a damaged plan: {error}") from error
+
+
+def _unpacked(data: bytes) -> bytes:
+    unpacker = zlib.decompressobj()
+    content = unpacker.decompress(data, _SIZE_LIMIT)
+    if not unpacker.eof:
+        raise ValueError("a damaged plan: it is cut off, or too large")
+    return content
 
 
 def _cut(content: bytes, position: int, lengths: list[int]) -> Iterator[bytes]:

@@ -24,7 +24,7 @@ class HomeChoice(StrEnum):
 
 
 class IptcRule(StrEnum):
-    """When the legacy IPTC block is written: where there is one, always, or removed field by field as they are edited."""
+    """When legacy IPTC is written: where there is a block; always; or never, and removed field by field when edited."""
 
     IF_BLOCK = "IF_BLOCK"
     ALWAYS = "ALWAYS"

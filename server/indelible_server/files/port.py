@@ -1,4 +1,4 @@
-"""The one door to people's files. Every access starts at an open root folder and goes down without following links (I8)."""
+"""The one door to people's files: every access goes down from an open root folder and follows no links (I8)."""
 
 from __future__ import annotations
 

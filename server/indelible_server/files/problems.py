@@ -54,7 +54,7 @@ _REASONS = {
     errno.EDQUOT: Reason.NO_SPACE,
     errno.EFBIG: Reason.TOO_LARGE,
     errno.ENOENT: Reason.MISSING,
-    errno.ENOTDIR: Reason.MISSING,
+    errno.ENOTDIR: Reason.NOT_A_FILE,
     errno.ELOOP: Reason.NOT_A_FILE,
     errno.EISDIR: Reason.NOT_A_FILE,
     errno.ENXIO: Reason.NOT_A_FILE,

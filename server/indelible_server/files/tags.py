@@ -52,8 +52,10 @@ def levels(keyword: str) -> tuple[str, ...]:
 
 def unique(field: str, values: Iterable[str]) -> list[str]:
     """The values, without those that are equal to an earlier one or empty."""
-    first = {element(field, value): value for value in reversed(list(values))}
-    return [value for value in reversed(first.values()) if element(field, value)]
+    first: dict[Hashable, str] = {}
+    for value in values:
+        first.setdefault(element(field, value), value)
+    return [value for key, value in first.items() if key]
 
 
 def element(field: str, value: str) -> Hashable:

@@ -20,21 +20,20 @@ _ROLES = {
         JobService/GetJob JobService/ListJobs JobService/WatchJob
         RemoteService/GetRemote RemoteService/ListRemotes RemoteService/ListBatches RemoteService/ListRemoteFiles
         RemoteService/ListReviews RemoteService/ListReleases RemoteService/GetThumbnail RemoteService/PreviewSend
-        AdminService/GetServerInfo
+        AdminService/GetServerInfo AdminService/ListWriters
     """,
     Role.EDITOR: """
-        ItemService/EditTags ItemService/UndoWrite
-        SyncService/HoldItems SyncService/ReleaseItems
+        ItemService/EditTags ItemService/RemoveItems
+        SyncService/HoldItems SyncService/ReleaseItems SyncService/ResolveConflicts
         LibraryService/ImportTags RemoteService/EditRemoteFiles
     """,
     Role.OPERATOR: """
-        ItemService/RemoveItems
+        ItemService/UndoWrite
         SyncService/SetAutoSync SyncService/StartSync SyncService/PauseSync SyncService/CancelRun SyncService/UndoRun
-        SyncService/RetryFailures SyncService/ResolveConflicts
+        SyncService/RetryFailures
         LibraryService/StartImport LibraryService/StartRescan LibraryService/StartVerify
         JobService/CancelJob
         RemoteService/StartPull RemoteService/TestRemote
-        AdminService/ListWriters
     """,
     Role.ADMIN: """
         CatalogService/CreateCatalog CatalogService/UpdateCatalog CatalogService/DeleteCatalog

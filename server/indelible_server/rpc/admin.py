@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from importlib.metadata import version
-from typing import Any
 
 from indelible.v1 import admin_pb2, admin_service_pb2, admin_service_pb2_grpc
 from sqlalchemy import Connection
@@ -15,6 +14,7 @@ from .app import App
 from .convert import how_long, when, writer_message
 from .paging import PAGE_LIMIT
 from .selections import IDS_LIMIT
+from .wrapper import Context
 
 MESSAGE_BYTES = 4 * 1024 * 1024
 
@@ -26,11 +26,15 @@ class AdminService(admin_service_pb2_grpc.AdminServiceServicer):
         self._app = app
         self._started_at = time.time_ns() // 1_000_000
 
-    async def GetServerInfo(self, request: Any, context: Any) -> admin_service_pb2.GetServerInfoResponse:  # noqa: N802
+    async def GetServerInfo(
+        self, request: admin_service_pb2.GetServerInfoRequest, context: Context
+    ) -> admin_service_pb2.GetServerInfoResponse:
         info = await self._app.read(_info, self._app.database.is_sqlite, self._started_at)
         return admin_service_pb2.GetServerInfoResponse(info=info)
 
-    async def ListWriters(self, request: Any, context: Any) -> admin_service_pb2.ListWritersResponse:  # noqa: N802
+    async def ListWriters(
+        self, request: admin_service_pb2.ListWritersRequest, context: Context
+    ) -> admin_service_pb2.ListWritersResponse:
         alive = await self._app.read(writers.alive)
         messages = [writer_message(writer) for writer in alive]
         return admin_service_pb2.ListWritersResponse(writers=messages, total_size=len(messages))

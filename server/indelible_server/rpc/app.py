@@ -10,7 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from google.protobuf.message import Message
 from sqlalchemy import Connection
@@ -35,6 +35,18 @@ DELETION_WAIT_S = 20.0
 P = ParamSpec("P")
 T = TypeVar("T")
 M = TypeVar("M", bound=Message)
+Work = Callable[[Connection, Principal], M]
+"""One transaction of a mutating call: who makes it, and what it answers."""
+
+
+class Mutation(Protocol):
+    """What all requests that change something have."""
+
+    request_id: str
+    on_behalf_of: str
+
+    def SerializeToString(self, *, deterministic: bool = ...) -> bytes:
+        """As of every message."""
 
 
 class App:
@@ -61,7 +73,7 @@ class App:
         """Run `work` on a thread for what may take long: bulk edits, and looking at folders."""
         return await self._run(self._long, partial(work, *args, **kwargs))
 
-    async def mutate(self, request: Any, answer: type[M], work: Callable[[Connection, Principal], M]) -> M:
+    async def mutate(self, request: Mutation, answer: type[M], work: Work[M]) -> M:
         """Run `work(tx, who)` in one transaction, once for each request id, and give its answer."""
         who, key = self.who(request), self.request_key(request)
 
@@ -70,11 +82,11 @@ class App:
 
         return answer.FromString(await self.write(in_transaction))
 
-    def who(self, request: Any) -> Principal:
+    def who(self, request: Mutation) -> Principal:
         """The caller, with the person that it says it acts for."""
         return replace(caller(), on_behalf_of=request.on_behalf_of)
 
-    def request_key(self, request: Any) -> RequestKey | None:
+    def request_key(self, request: Mutation) -> RequestKey | None:
         """What makes a request one and the same; None for one without an id."""
         if not request.request_id:
             return None

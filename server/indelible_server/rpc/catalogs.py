@@ -22,7 +22,7 @@ from .app import App
 from .convert import catalog_message
 from .convert_policy import custom_field_messages, policy_message, stored_policy
 from .status import NotYetAvailable
-from .wrapper import caller
+from .wrapper import Context, caller
 
 ROOTS_A_CATALOG = 100
 
@@ -35,24 +35,36 @@ class CatalogService(catalog_service_pb2_grpc.CatalogServiceServicer):
     def __init__(self, app: App) -> None:
         self._app = app
 
-    async def CreateCatalog(self, request: Any, context: Any) -> catalog_service_pb2.CreateCatalogResponse:  # noqa: N802
+    async def CreateCatalog(
+        self, request: catalog_service_pb2.CreateCatalogRequest, context: Context
+    ) -> catalog_service_pb2.CreateCatalogResponse:
         return await _create(self._app, request)
 
-    async def GetCatalog(self, request: Any, context: Any) -> catalog_service_pb2.GetCatalogResponse:  # noqa: N802
+    async def GetCatalog(
+        self, request: catalog_service_pb2.GetCatalogRequest, context: Context
+    ) -> catalog_service_pb2.GetCatalogResponse:
         catalog = await self._app.find_catalog(request.catalog)
         return catalog_service_pb2.GetCatalogResponse(catalog=catalog_message(catalog))
 
-    async def ListCatalogs(self, request: Any, context: Any) -> catalog_service_pb2.ListCatalogsResponse:  # noqa: N802
+    async def ListCatalogs(
+        self, request: catalog_service_pb2.ListCatalogsRequest, context: Context
+    ) -> catalog_service_pb2.ListCatalogsResponse:
         return _page(request, await self._app.read(catalogs.visible, caller()))
 
-    async def UpdateCatalog(self, request: Any, context: Any) -> catalog_service_pb2.UpdateCatalogResponse:  # noqa: N802
+    async def UpdateCatalog(
+        self, request: catalog_service_pb2.UpdateCatalogRequest, context: Context
+    ) -> catalog_service_pb2.UpdateCatalogResponse:
         return await _update(self._app, request)
 
-    async def DeleteCatalog(self, request: Any, context: Any) -> catalog_service_pb2.DeleteCatalogResponse:  # noqa: N802
+    async def DeleteCatalog(
+        self, request: catalog_service_pb2.DeleteCatalogRequest, context: Context
+    ) -> catalog_service_pb2.DeleteCatalogResponse:
         return await _delete(self._app, request)
 
 
-async def _create(app: App, request: Any) -> catalog_service_pb2.CreateCatalogResponse:
+async def _create(
+    app: App, request: catalog_service_pb2.CreateCatalogRequest
+) -> catalog_service_pb2.CreateCatalogResponse:
     _refuse_later(request)
     wanted = Catalog(
         catalog_id=0,
@@ -71,7 +83,9 @@ async def _create(app: App, request: Any) -> catalog_service_pb2.CreateCatalogRe
     return await app.mutate(request, catalog_service_pb2.CreateCatalogResponse, work)
 
 
-async def _update(app: App, request: Any) -> catalog_service_pb2.UpdateCatalogResponse:
+async def _update(
+    app: App, request: catalog_service_pb2.UpdateCatalogRequest
+) -> catalog_service_pb2.UpdateCatalogResponse:
     present = await app.find_catalog(request.catalog.id or request.catalog.name)
     known = {root.root_id for root in present.roots}
     in_mask = "roots" in request.update_mask.paths
@@ -96,7 +110,9 @@ async def _update(app: App, request: Any) -> catalog_service_pb2.UpdateCatalogRe
     return await app.mutate(request, catalog_service_pb2.UpdateCatalogResponse, work)
 
 
-async def _delete(app: App, request: Any) -> catalog_service_pb2.DeleteCatalogResponse:
+async def _delete(
+    app: App, request: catalog_service_pb2.DeleteCatalogRequest
+) -> catalog_service_pb2.DeleteCatalogResponse:
     def work(tx: Connection, who: Principal) -> catalog_service_pb2.DeleteCatalogResponse:
         catalog = catalogs.find(tx, who, request.catalog)
         unsynced = catalogs.unsynced(tx, catalog)
@@ -135,7 +151,9 @@ def _looked_at(look: Callable[..., T], field: str, *arguments: Any) -> T:
         raise invalid(field, str(error), reason=error.reason) from error
 
 
-def _page(request: Any, found: list[Catalog]) -> catalog_service_pb2.ListCatalogsResponse:
+def _page(
+    request: catalog_service_pb2.ListCatalogsRequest, found: list[Catalog]
+) -> catalog_service_pb2.ListCatalogsResponse:
     size, after = paging.page_size(request), paging.position(request)
     rest = [catalog for catalog in found if [catalog.name] > after]
     more = len(rest) > size
@@ -146,7 +164,7 @@ def _page(request: Any, found: list[Catalog]) -> catalog_service_pb2.ListCatalog
     )
 
 
-def _masked(catalog: Catalog, request: Any) -> Catalog:
+def _masked(catalog: Catalog, request: catalog_service_pb2.UpdateCatalogRequest) -> Catalog:
     """The catalog with the fields of the mask changed."""
     if not request.update_mask.paths:
         raise invalid("update_mask", "is empty: name the fields to change")
@@ -182,7 +200,7 @@ def _take_over(message: Message, other: Message, name: str) -> None:
     message.MergeFrom(only)
 
 
-def _refuse_later(request: Any) -> None:
+def _refuse_later(request: catalog_service_pb2.CreateCatalogRequest) -> None:
     for name in ("schedule", "budget"):
         if request.HasField(name):
             raise NotYetAvailable(f"A {name}", field=name)

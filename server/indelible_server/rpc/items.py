@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
 
 from indelible.v1 import item_service_pb2, item_service_pb2_grpc
 from sqlalchemy import Connection
@@ -19,12 +18,12 @@ from ..storage.catalogs import Catalog
 from ..storage.item import Item
 from ..storage.items import Page
 from . import convert_tags, paging
-from .app import App
+from .app import App, Work
 from .convert import history_message, item_message
 from .feed import feed
 from .selections import inside, item_id, saved_search, selection
 from .status import NotYetAvailable
-from .wrapper import caller
+from .wrapper import Context, caller
 
 
 class ItemService(item_service_pb2_grpc.ItemServiceServicer):
@@ -33,29 +32,39 @@ class ItemService(item_service_pb2_grpc.ItemServiceServicer):
     def __init__(self, app: App) -> None:
         self._app = app
 
-    async def ListItems(self, request: Any, context: Any) -> item_service_pb2.ListItemsResponse:  # noqa: N802
+    async def ListItems(
+        self, request: item_service_pb2.ListItemsRequest, context: Context
+    ) -> item_service_pb2.ListItemsResponse:
         return await self._app.read(_list, caller(), request)
 
-    async def GetItem(self, request: Any, context: Any) -> item_service_pb2.GetItemResponse:  # noqa: N802
+    async def GetItem(
+        self, request: item_service_pb2.GetItemRequest, context: Context
+    ) -> item_service_pb2.GetItemResponse:
         item = await self._app.read(_find, caller(), request)
         return item_service_pb2.GetItemResponse(item=item_message(item, with_homes=True))
 
-    async def EditTags(self, request: Any, context: Any) -> item_service_pb2.EditTagsResponse:  # noqa: N802
+    async def EditTags(
+        self, request: item_service_pb2.EditTagsRequest, context: Context
+    ) -> item_service_pb2.EditTagsResponse:
         wanted = _edit_request(await self._app.find_catalog(request.catalog), self._app, request)
         answer = await self._app.long(changes.edit_tags, self._app.database, wanted, edit_answer)
         return item_service_pb2.EditTagsResponse.FromString(answer)
 
-    async def RemoveItems(self, request: Any, context: Any) -> item_service_pb2.RemoveItemsResponse:  # noqa: N802
+    async def RemoveItems(
+        self, request: item_service_pb2.RemoveItemsRequest, context: Context
+    ) -> item_service_pb2.RemoveItemsResponse:
         return await self._app.mutate(request, item_service_pb2.RemoveItemsResponse, _remover(request))
 
-    async def WatchItems(  # noqa: N802
-        self, request: Any, context: Any
+    async def WatchItems(
+        self, request: item_service_pb2.WatchItemsRequest, context: Context
     ) -> AsyncIterator[item_service_pb2.WatchItemsResponse]:
         catalog = await self._app.find_catalog(request.catalog)
         async for message in feed(self._app, catalog.catalog_id, request.resume_token):
             yield message
 
-    async def ListHistory(self, request: Any, context: Any) -> item_service_pb2.ListHistoryResponse:  # noqa: N802
+    async def ListHistory(
+        self, request: item_service_pb2.ListHistoryRequest, context: Context
+    ) -> item_service_pb2.ListHistoryResponse:
         return await self._app.read(_history, caller(), request)
 
 
@@ -69,7 +78,7 @@ def edit_answer(edited: Edited) -> bytes:
     ).SerializeToString()
 
 
-def _edit_request(catalog: Catalog, app: App, request: Any) -> EditRequest:
+def _edit_request(catalog: Catalog, app: App, request: item_service_pb2.EditTagsRequest) -> EditRequest:
     key = app.request_key(request)
     if key is None:
         raise invalid("request_id", "is empty: give a fresh one for each edit", reason="REQUEST_ID_MISSING")
@@ -85,7 +94,9 @@ def _edit_request(catalog: Catalog, app: App, request: Any) -> EditRequest:
     )
 
 
-def _list(tx: Connection, who: Principal, request: Any) -> item_service_pb2.ListItemsResponse:
+def _list(
+    tx: Connection, who: Principal, request: item_service_pb2.ListItemsRequest
+) -> item_service_pb2.ListItemsResponse:
     if request.words:
         raise NotYetAvailable("Searching for words", field="words")
     catalog = catalogs.find(tx, who, request.catalog)
@@ -102,7 +113,9 @@ def _list(tx: Connection, who: Principal, request: Any) -> item_service_pb2.List
     )
 
 
-def _find(tx: Connection, who: Principal, request: Any) -> Item:
+def _find(
+    tx: Connection, who: Principal, request: item_service_pb2.GetItemRequest | item_service_pb2.ListHistoryRequest
+) -> Item:
     catalog = catalogs.find(tx, who, request.catalog)
     if request.WhichOneof("item") == "item_id":
         return item_rules.by_id(tx, catalog, item_id(request.item_id, "item_id"))
@@ -111,7 +124,9 @@ def _find(tx: Connection, who: Principal, request: Any) -> Item:
     raise invalid("item", "is empty: give item_id or path")
 
 
-def _history(tx: Connection, who: Principal, request: Any) -> item_service_pb2.ListHistoryResponse:
+def _history(
+    tx: Connection, who: Principal, request: item_service_pb2.ListHistoryRequest
+) -> item_service_pb2.ListHistoryResponse:
     item = _find(tx, who, request)
     size, after = paging.page_size(request), paging.position(request)
     found = history.of_item(tx, item.catalog_id, item.item_id, size + 1, *after)
@@ -123,7 +138,7 @@ def _history(tx: Connection, who: Principal, request: Any) -> item_service_pb2.L
     )
 
 
-def _remover(request: Any) -> Any:
+def _remover(request: item_service_pb2.RemoveItemsRequest) -> Work[item_service_pb2.RemoveItemsResponse]:
     def work(tx: Connection, who: Principal) -> item_service_pb2.RemoveItemsResponse:
         catalog = catalogs.find(tx, who, request.catalog)
         removed = item_rules.remove(tx, catalog, selection(request.selection))

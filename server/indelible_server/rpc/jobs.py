@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
 
 from indelible.v1 import job_pb2, job_service_pb2, job_service_pb2_grpc
 from sqlalchemy import Connection
@@ -13,9 +12,9 @@ from ..domain.principal import Principal
 from ..errors import invalid
 from ..storage import jobs as job_store
 from . import paging
-from .app import App
+from .app import App, Work
 from .convert import job_message
-from .wrapper import caller
+from .wrapper import Context, caller
 
 
 class JobService(job_service_pb2_grpc.JobServiceServicer):
@@ -24,24 +23,28 @@ class JobService(job_service_pb2_grpc.JobServiceServicer):
     def __init__(self, app: App) -> None:
         self._app = app
 
-    async def GetJob(self, request: Any, context: Any) -> job_service_pb2.GetJobResponse:  # noqa: N802
+    async def GetJob(self, request: job_service_pb2.GetJobRequest, context: Context) -> job_service_pb2.GetJobResponse:
         job = await self._app.read(jobs.find, caller(), request.job_id)
         return job_service_pb2.GetJobResponse(job=job_message(job))
 
-    async def ListJobs(self, request: Any, context: Any) -> job_service_pb2.ListJobsResponse:  # noqa: N802
+    async def ListJobs(
+        self, request: job_service_pb2.ListJobsRequest, context: Context
+    ) -> job_service_pb2.ListJobsResponse:
         return await self._app.read(_list, caller(), request)
 
-    async def CancelJob(self, request: Any, context: Any) -> job_service_pb2.CancelJobResponse:  # noqa: N802
+    async def CancelJob(
+        self, request: job_service_pb2.CancelJobRequest, context: Context
+    ) -> job_service_pb2.CancelJobResponse:
         return await self._app.mutate(request, job_service_pb2.CancelJobResponse, _canceller(request))
 
-    async def WatchJob(  # noqa: N802
-        self, request: Any, context: Any
+    async def WatchJob(
+        self, request: job_service_pb2.WatchJobRequest, context: Context
     ) -> AsyncIterator[job_service_pb2.WatchJobResponse]:
         async for message in _watch(self._app, request.job_id):
             yield message
 
 
-def _list(tx: Connection, who: Principal, request: Any) -> job_service_pb2.ListJobsResponse:
+def _list(tx: Connection, who: Principal, request: job_service_pb2.ListJobsRequest) -> job_service_pb2.ListJobsResponse:
     catalog_ids = None if who.catalogs is None else sorted(who.catalogs)
     if request.catalog:
         catalog_ids = [catalogs.find(tx, who, request.catalog).catalog_id]
@@ -59,7 +62,7 @@ def _list(tx: Connection, who: Principal, request: Any) -> job_service_pb2.ListJ
     )
 
 
-def _canceller(request: Any) -> Any:
+def _canceller(request: job_service_pb2.CancelJobRequest) -> Work[job_service_pb2.CancelJobResponse]:
     def work(tx: Connection, who: Principal) -> job_service_pb2.CancelJobResponse:
         return job_service_pb2.CancelJobResponse(job=job_message(jobs.cancel(tx, who, request.job_id)))
 

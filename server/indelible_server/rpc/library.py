@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from indelible.v1 import library_service_pb2, library_service_pb2_grpc
 from sqlalchemy import Connection
 
 from ..domain import catalogs, jobs
 from ..domain.principal import Principal
-from .app import App
+from .app import App, Work
 from .convert import job_message
 from .selections import inside
+from .wrapper import Context
 
 
 class LibraryService(library_service_pb2_grpc.LibraryServiceServicer):
@@ -20,11 +19,13 @@ class LibraryService(library_service_pb2_grpc.LibraryServiceServicer):
     def __init__(self, app: App) -> None:
         self._app = app
 
-    async def StartImport(self, request: Any, context: Any) -> library_service_pb2.StartImportResponse:  # noqa: N802
+    async def StartImport(
+        self, request: library_service_pb2.StartImportRequest, context: Context
+    ) -> library_service_pb2.StartImportResponse:
         return await self._app.mutate(request, library_service_pb2.StartImportResponse, _importer(request))
 
 
-def _importer(request: Any) -> Any:
+def _importer(request: library_service_pb2.StartImportRequest) -> Work[library_service_pb2.StartImportResponse]:
     path = inside(request.path, "path").strip("/")
 
     def work(tx: Connection, who: Principal) -> library_service_pb2.StartImportResponse:

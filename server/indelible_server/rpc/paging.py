@@ -5,9 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from typing import Any
-
-from google.protobuf.message import Message
+from typing import Any, Protocol, Self
 
 from ..errors import InvalidArgument, invalid
 from .wrapper import call_name
@@ -16,19 +14,35 @@ PAGE = 100
 PAGE_LIMIT = 1_000
 
 
-def page_size(request: Any) -> int:
+class Paged(Protocol):
+    """What all requests for a page have."""
+
+    page_size: int
+    page_token: str
+
+    def CopyFrom(self, other: Self, /) -> None:
+        """As of every message."""
+
+    def ClearField(self, name: Any, /) -> None:
+        """As of every message."""
+
+    def SerializeToString(self, *, deterministic: bool = ...) -> bytes:
+        """As of every message."""
+
+
+def page_size(request: Paged) -> int:
     """How many rows to give; raises `InvalidArgument` for a size that can't be."""
     if not 0 <= request.page_size <= PAGE_LIMIT:
         raise invalid("page_size", f"must be between 0 (for {PAGE}) and {PAGE_LIMIT:,}")
     return int(request.page_size or PAGE)
 
 
-def next_token(request: Message, position: list[Any]) -> str:
+def next_token(request: Paged, position: list[Any]) -> str:
     """A token that goes on behind `position`."""
     return base64.urlsafe_b64encode(json.dumps([_conditions(request), position]).encode()).decode()
 
 
-def position(request: Any) -> list[Any]:
+def position(request: Paged) -> list[Any]:
     """Where the page begins; [] for the first. Raises `InvalidArgument` for a token of another call or listing."""
     if not request.page_token:
         return []
@@ -45,7 +59,7 @@ def position(request: Any) -> list[Any]:
     return after
 
 
-def _conditions(request: Message) -> str:
+def _conditions(request: Paged) -> str:
     same = type(request)()
     same.CopyFrom(request)
     for field in ("page_token", "page_size"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import ssl
 from collections.abc import Sequence
 
 import grpc
@@ -96,7 +97,7 @@ class Server:
 def _bind(server: grpc.aio.Server, settings: Settings) -> str:
     """Bind the port; the address that clients use. Beyond loopback only with TLS, or when told so."""
     host, _, port = settings.listen.rpartition(":")
-    if not host or not port.isdecimal():
+    if not host or not port.isdecimal() or int(port) > 65535:
         raise WrongSetting(f"listen: {settings.listen!r} is not HOST:PORT")
     credentials = _credentials(settings)
     if credentials is None and not _is_loopback(host) and not settings.insecure:
@@ -116,9 +117,13 @@ def _bind(server: grpc.aio.Server, settings: Settings) -> str:
 
 
 def _credentials(settings: Settings) -> grpc.ServerCredentials | None:
-    if not settings.tls_cert and not settings.tls_key:
+    if not (settings.tls_cert or settings.tls_key or settings.tls_client_ca):
         return None
     key, certificate = _content(settings.tls_key, "tls_key"), _content(settings.tls_cert, "tls_cert")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(settings.tls_cert, settings.tls_key)
+    except ssl.SSLError as error:
+        raise WrongSetting(f"tls_cert, tls_key: are no certificate with its key ({error.reason})") from error
     authority = _content(settings.tls_client_ca, "tls_client_ca") if settings.tls_client_ca else None
     return grpc.ssl_server_credentials([(key, certificate)], authority, require_client_auth=authority is not None)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
 
 from indelible.v1 import sync_pb2, sync_service_pb2, sync_service_pb2_grpc
 from sqlalchemy import Connection
@@ -17,12 +16,12 @@ from ..storage import runs as run_store
 from ..storage.catalogs import Catalog
 from ..storage.items import Page, SavedSearch, Selection
 from . import paging
-from .app import App
+from .app import App, Work
 from .convert import failure_message, run_message, status_message, value_of
 from .selections import selection
 from .status import NotYetAvailable
 from .status_watch import watch_statuses
-from .wrapper import caller
+from .wrapper import Context, caller
 
 GIVE_UP_LIMIT_MS = 30 * 24 * 3600 * 1000
 
@@ -33,38 +32,56 @@ class SyncService(sync_service_pb2_grpc.SyncServiceServicer):
     def __init__(self, app: App) -> None:
         self._app = app
 
-    async def GetSyncStatus(self, request: Any, context: Any) -> sync_service_pb2.GetSyncStatusResponse:  # noqa: N802
+    async def GetSyncStatus(
+        self, request: sync_service_pb2.GetSyncStatusRequest, context: Context
+    ) -> sync_service_pb2.GetSyncStatusResponse:
         return await self._app.read(_status, caller(), request)
 
-    async def WatchSyncStatus(  # noqa: N802
-        self, request: Any, context: Any
+    async def WatchSyncStatus(
+        self, request: sync_service_pb2.WatchSyncStatusRequest, context: Context
     ) -> AsyncIterator[sync_service_pb2.WatchSyncStatusResponse]:
         async for message in watch_statuses(self._app, request.catalogs):
             yield message
 
-    async def SetAutoSync(self, request: Any, context: Any) -> sync_service_pb2.SetAutoSyncResponse:  # noqa: N802
+    async def SetAutoSync(
+        self, request: sync_service_pb2.SetAutoSyncRequest, context: Context
+    ) -> sync_service_pb2.SetAutoSyncResponse:
         return await self._app.mutate(request, sync_service_pb2.SetAutoSyncResponse, _switcher(request))
 
-    async def StartSync(self, request: Any, context: Any) -> sync_service_pb2.StartSyncResponse:  # noqa: N802
+    async def StartSync(
+        self, request: sync_service_pb2.StartSyncRequest, context: Context
+    ) -> sync_service_pb2.StartSyncResponse:
         return await self._app.mutate(request, sync_service_pb2.StartSyncResponse, _starter(request))
 
-    async def PauseSync(self, request: Any, context: Any) -> sync_service_pb2.PauseSyncResponse:  # noqa: N802
+    async def PauseSync(
+        self, request: sync_service_pb2.PauseSyncRequest, context: Context
+    ) -> sync_service_pb2.PauseSyncResponse:
         return await self._app.mutate(request, sync_service_pb2.PauseSyncResponse, _pauser(request))
 
-    async def CancelRun(self, request: Any, context: Any) -> sync_service_pb2.CancelRunResponse:  # noqa: N802
+    async def CancelRun(
+        self, request: sync_service_pb2.CancelRunRequest, context: Context
+    ) -> sync_service_pb2.CancelRunResponse:
         return await self._app.mutate(request, sync_service_pb2.CancelRunResponse, _canceller(request))
 
-    async def ListRuns(self, request: Any, context: Any) -> sync_service_pb2.ListRunsResponse:  # noqa: N802
+    async def ListRuns(
+        self, request: sync_service_pb2.ListRunsRequest, context: Context
+    ) -> sync_service_pb2.ListRunsResponse:
         return await self._app.read(_runs, caller(), request)
 
-    async def ListFailures(self, request: Any, context: Any) -> sync_service_pb2.ListFailuresResponse:  # noqa: N802
+    async def ListFailures(
+        self, request: sync_service_pb2.ListFailuresRequest, context: Context
+    ) -> sync_service_pb2.ListFailuresResponse:
         return await self._app.read(_failures, caller(), request)
 
-    async def RetryFailures(self, request: Any, context: Any) -> sync_service_pb2.RetryFailuresResponse:  # noqa: N802
+    async def RetryFailures(
+        self, request: sync_service_pb2.RetryFailuresRequest, context: Context
+    ) -> sync_service_pb2.RetryFailuresResponse:
         return await self._app.mutate(request, sync_service_pb2.RetryFailuresResponse, _retrier(request))
 
 
-def _status(tx: Connection, who: Principal, request: Any) -> sync_service_pb2.GetSyncStatusResponse:
+def _status(
+    tx: Connection, who: Principal, request: sync_service_pb2.GetSyncStatusRequest
+) -> sync_service_pb2.GetSyncStatusResponse:
     found = sync.status(tx, catalogs.find(tx, who, request.catalog))
     return sync_service_pb2.GetSyncStatusResponse(status=status_message(found))
 
@@ -73,7 +90,7 @@ def _present(tx: Connection, catalog: Catalog) -> sync_pb2.SyncStatus:
     return status_message(sync.status(tx, catalog))
 
 
-def _switcher(request: Any) -> Any:
+def _switcher(request: sync_service_pb2.SetAutoSyncRequest) -> Work[sync_service_pb2.SetAutoSyncResponse]:
     if request.auto_sync not in (sync_pb2.AUTO_SYNC_ON, sync_pb2.AUTO_SYNC_PAUSED):
         raise invalid("auto_sync", "is unset: ON or PAUSED")
 
@@ -85,7 +102,7 @@ def _switcher(request: Any) -> Any:
     return work
 
 
-def _pauser(request: Any) -> Any:
+def _pauser(request: sync_service_pb2.PauseSyncRequest) -> Work[sync_service_pb2.PauseSyncResponse]:
     def work(tx: Connection, who: Principal) -> sync_service_pb2.PauseSyncResponse:
         paused = sync.pause(tx, catalogs.find(tx, who, request.catalog))
         return sync_service_pb2.PauseSyncResponse(status=_present(tx, paused))
@@ -93,7 +110,7 @@ def _pauser(request: Any) -> Any:
     return work
 
 
-def _starter(request: Any) -> Any:
+def _starter(request: sync_service_pb2.StartSyncRequest) -> Work[sync_service_pb2.StartSyncResponse]:
     if request.HasField("max_items") and request.max_items < 1:
         raise invalid("max_items", "is below 1")
     if request.outside_window:
@@ -116,7 +133,7 @@ def _starter(request: Any) -> Any:
     return work
 
 
-def _canceller(request: Any) -> Any:
+def _canceller(request: sync_service_pb2.CancelRunRequest) -> Work[sync_service_pb2.CancelRunResponse]:
     def work(tx: Connection, who: Principal) -> sync_service_pb2.CancelRunResponse:
         run = runs.cancel(tx, catalogs.find(tx, who, request.catalog), request.run_id)
         return sync_service_pb2.CancelRunResponse(run=run_message(run))
@@ -124,7 +141,9 @@ def _canceller(request: Any) -> Any:
     return work
 
 
-def _runs(tx: Connection, who: Principal, request: Any) -> sync_service_pb2.ListRunsResponse:
+def _runs(
+    tx: Connection, who: Principal, request: sync_service_pb2.ListRunsRequest
+) -> sync_service_pb2.ListRunsResponse:
     catalog = catalogs.find(tx, who, request.catalog)
     size, after = paging.page_size(request), paging.position(request)
     found = run_store.newest(tx, catalog.catalog_id, size + 1, *after)
@@ -136,14 +155,16 @@ def _runs(tx: Connection, who: Principal, request: Any) -> sync_service_pb2.List
     )
 
 
-def _reasons(request: Any) -> set[str]:
+def _reasons(request: sync_service_pb2.ListFailuresRequest | sync_service_pb2.RetryFailuresRequest) -> set[str]:
     for place, reason in enumerate(request.reasons):
         if reason not in sync_pb2.FailureReason.values() or not reason:
             raise invalid(f"reasons[{place}]", f"{reason} is not a reason")
     return {sync_pb2.FailureReason.Name(reason).removeprefix("FAILURE_REASON_") for reason in request.reasons}
 
 
-def _failures(tx: Connection, who: Principal, request: Any) -> sync_service_pb2.ListFailuresResponse:
+def _failures(
+    tx: Connection, who: Principal, request: sync_service_pb2.ListFailuresRequest
+) -> sync_service_pb2.ListFailuresResponse:
     catalog, reasons = catalogs.find(tx, who, request.catalog), _reasons(request)
     size, after = paging.page_size(request), Page(*paging.position(request))
     found = items.page(tx, catalog.catalog_id, SavedSearch.FAILED, "", "", after, size + 1, reasons)
@@ -166,7 +187,7 @@ def _failures(tx: Connection, who: Principal, request: Any) -> sync_service_pb2.
     )
 
 
-def _retrier(request: Any) -> Any:
+def _retrier(request: sync_service_pb2.RetryFailuresRequest) -> Work[sync_service_pb2.RetryFailuresResponse]:
     chosen = selection(request.selection) if request.HasField("selection") else None
     reasons = _reasons(request)
 

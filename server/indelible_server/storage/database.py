@@ -56,7 +56,7 @@ class Database:
     def write(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `work` in one durable transaction, then wake those who wait for the catalogs it touched.
 
-        Raises `Unavailable` when the database is not there or stays busy; then nothing was changed.
+        Raises `Unavailable` when the database is not there or stays busy; then nothing was changed, unless it says so.
         """
         result, touched = self._repeated(lambda: self._write_once(work, *args, **kwargs))
         self.wakeups.notify(touched)
@@ -105,9 +105,15 @@ class Database:
     def _happened(self, transaction_id: str | None) -> bool:
         if transaction_id is None:
             return False
-        with self.engine.connect() as tx:
-            status = tx.scalar(sa.text("SELECT pg_xact_status(CAST(:id AS xid8))"), {"id": transaction_id})
-            return str(status) == "committed"
+        query = sa.text("SELECT pg_xact_status(CAST(:id AS xid8))").bindparams(id=transaction_id)
+        try:
+            # The server may still be at it: it notices a lost client late.
+            while (status := self.read(lambda tx: tx.scalar(query))) == "in progress":
+                time.sleep(0.01)
+        except Unavailable as error:
+            message = "The database was lost during the commit: it may have happened. Repeat it with the same request id."
+            raise Unavailable("STORE_UNAVAILABLE", message) from error
+        return status == "committed"
 
     @contextlib.contextmanager
     def _write_lock(self) -> Iterator[None]:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from indelible_server.files.port import Root
-
 from unit.files.library import Library
 
 
