@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Iterator
 
 import pytest
-
 from support.client import Client
 from support.databases import Databases
 from support.server import RunningServer

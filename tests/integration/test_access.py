@@ -20,7 +20,6 @@ from indelible.v1 import (
     sync_service_pb2,
 )
 from indelible.v1.admin_service_pb2_grpc import AdminServiceStub
-
 from indelible_server.rpc import access
 from indelible_server.storage import tokens
 from indelible_server.storage.database import Database
@@ -314,7 +313,7 @@ def test_a_second_server_on_the_same_port_is_refused(sqlite_server: RunningServe
         (["--tls-cert", "/nowhere/cert.pem", "--tls-key", "/nowhere/key.pem"], {}, "", "tls_key"),
         (["--tls-cert", "{data}/indelible.toml", "--tls-key", "{data}/indelible.toml"], {}, "#", "tls_cert"),
         (["--tls-cert", "{data}/indelible.toml"], {}, "#", "tls_key"),
-        (["--tls-client-ca", "{data}/indelible.toml"], {}, "#", "tls_client_ca"),
+        (["--tls-client-ca", "{data}/indelible.toml"], {}, "#", "tls_key"),
         ([], {"INDELIBLE_WRITERS": "many"}, "", "writers"),
         ([], {"INDELIBLE_INSECURE": "perhaps"}, "", "insecure"),
         ([], {"INDELIBLE_LISTEN": "nowhere"}, "", "listen"),

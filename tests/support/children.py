@@ -1,6 +1,6 @@
 """Processes for tests to kill: each uses a database in the way that its name says, and prints a line when it is there.
 
-    python -m support.children NAME URL [ARGUMENT …]
+python -m support.children NAME URL [ARGUMENT …]
 """
 
 from __future__ import annotations

@@ -95,7 +95,11 @@ class RunningServer:
         if self.database_url:
             command += ["--database", self.database_url]
         self._process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=_environment() | self._environment_too
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=_environment() | self._environment_too,
         )
         assert self._process.stdout is not None
         threading.Thread(target=self._collect, args=(self._process,), daemon=True).start()
@@ -140,9 +144,7 @@ def _environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("INDELIBLE_")}
 
 
-class _Bearer(
-    grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor, grpc.StreamUnaryClientInterceptor
-):  # type: ignore[misc]
+class _Bearer(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor, grpc.StreamUnaryClientInterceptor):  # type: ignore[misc]
     """Puts the token into every call."""
 
     def __init__(self, token: str) -> None:

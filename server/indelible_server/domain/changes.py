@@ -142,6 +142,7 @@ def _edit_part(tx: Connection, catalog_id: int, ids: Sequence[int], edits: Seque
     policy = policies.engine_policy(catalog)
     changeset = Changeset(tx, catalog_id)
     in_flight = items.in_flight(tx, catalog_id, ids)
+    read_only = {root.root_id for root in catalog.roots if root.read_only}
     changed = 0
     for item in items.get_many(tx, catalog_id, ids):
         tags = apply_edits(item.tags, edits)
@@ -152,9 +153,10 @@ def _edit_part(tx: Connection, catalog_id: int, ids: Sequence[int], edits: Seque
         # What a writer has in hand may be on its way to other values: it stays unsynced until that is known.
         to_write = item.item_id in in_flight or policies.to_write(policy, item, tags)
         due_at = changeset.now + catalog.quiet_ms
-        changeset.update(
-            item, item_state.edited(item, tags, revision=changeset.revision, due_at=due_at, to_write=to_write)
-        )
+        after = item_state.edited(item, tags, revision=changeset.revision, due_at=due_at, to_write=to_write)
+        if to_write and item.root_id in read_only:
+            after = item_state.held(after, "READ_ONLY_ROOT")
+        changeset.update(item, after)
         changeset.note(item, _old_and_new(item.tags, tags, fields), **asdict(by))
     changeset.save()
     return Edited(changeset.revision, changeset.revision, len(ids), changed)

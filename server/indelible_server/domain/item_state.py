@@ -42,6 +42,7 @@ def synced(item: Item) -> Item:
         failure_message="",
         attempts=0,
         conflicts=[],
+        hold=None,
     )
 
 
@@ -72,6 +73,11 @@ def conflicted(item: Item, conflicts: list[dict[str, Any]]) -> Item:
     """The item when file and catalog disagree and the policy is HOLD."""
     state = item.state if item.state is ItemState.HELD else ItemState.CONFLICTED
     return replace(item, state=state, conflicts=conflicts, due_at=None)
+
+
+def held(item: Item, reason: str) -> Item:
+    """An unsynced item that must not be written until someone or something releases it."""
+    return replace(item, state=ItemState.HELD, hold={"reason": reason}, due_at=None)
 
 
 def retried(item: Item, now: int) -> Item:

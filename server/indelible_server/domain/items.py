@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection
 
 from ..errors import FailedPrecondition, NotFound
-from ..storage import catalogs, intents, items
+from ..storage import catalogs, items
 from ..storage.catalogs import Catalog
 from ..storage.changeset import Changeset
 from ..storage.item import Item, ItemState
@@ -69,7 +69,7 @@ def remove(tx: Connection, catalog: Catalog, selection: Selection) -> int:
     changeset = Changeset(tx, catalog.catalog_id)
     ids = items.selected_ids(tx, catalog.catalog_id, selection)
     for some in parts(ids):
-        if items.in_flight(tx, catalog.catalog_id, some) or intents.of_items(tx, catalog.catalog_id, some):
+        if items.in_flight(tx, catalog.catalog_id, some):
             raise FailedPrecondition(
                 "CATALOG_BUSY",
                 "A file of the selection is being written at this moment. Try again in a second.",

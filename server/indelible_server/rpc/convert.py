@@ -107,6 +107,7 @@ def item_message(item: Item, *, with_homes: bool = False) -> item_pb2.Item:
         change_revision=item.change_revision,
         failure=failure_message(item),
         conflicts=[_conflict(conflict) for conflict in item.conflicts],
+        hold=_hold(item),
         reader_note=item.note,
         verify_time=when(item.verified_at),
     )
@@ -251,6 +252,12 @@ def _home(item: Item, name: str, tags: Mapping[str, Any]) -> item_pb2.HomeTags:
         tags=tags_message(tags),
         verify_time=when(item.verified_at),
     )
+
+
+def _hold(item: Item) -> item_pb2.Hold | None:
+    if item.hold is None:
+        return None
+    return item_pb2.Hold(reason=value_of(item_pb2.HoldReason, "HOLD_REASON", item.hold["reason"]))
 
 
 def _conflict(conflict: Mapping[str, Any]) -> item_pb2.Conflict:

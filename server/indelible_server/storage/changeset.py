@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from . import item as items_
 from .database import now_ms, touch
 from .item import Item, ItemState
+from .parts import parts
 from .tables import counters, history, items, roots, tombstones
 
 COUNTED_STATES = {ItemState.FAILED: "failed", ItemState.CONFLICTED: "conflicted", ItemState.HELD: "held"}
@@ -105,14 +106,15 @@ class Changeset:
 
     def save(self) -> None:
         """Write everything. Call it once, as the transaction's last step."""
-        if self._new:
-            self.tx.execute(sa.insert(items), self._new)
+        # First what goes: its key may be that of a new item.
+        for some in parts(self._removed):
+            ids = [row["item_id"] for row in some]
+            self.tx.execute(sa.delete(items).where(items.c.catalog_id == self.catalog_id, items.c.item_id.in_(ids)))
+            self.tx.execute(sa.insert(tombstones), some)
         if self._changed:
             self.tx.execute(_UPDATE, [_named(row) for row in self._changed])
-        if self._removed:
-            ids = [row["item_id"] for row in self._removed]
-            self.tx.execute(sa.delete(items).where(items.c.catalog_id == self.catalog_id, items.c.item_id.in_(ids)))
-            self.tx.execute(sa.insert(tombstones), self._removed)
+        if self._new:
+            self.tx.execute(sa.insert(items), self._new)
         if self._history:
             self.tx.execute(sa.insert(history), self._history)
         self._save_counts()

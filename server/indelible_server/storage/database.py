@@ -111,7 +111,9 @@ class Database:
             while (status := self.read(lambda tx: tx.scalar(query))) == "in progress":
                 time.sleep(0.01)
         except Unavailable as error:
-            message = "The database was lost during the commit: it may have happened. Repeat it with the same request id."
+            message = (
+                "The database was lost during the commit: it may have happened. Repeat it with the same request id."
+            )
             raise Unavailable("STORE_UNAVAILABLE", message) from error
         return status == "committed"
 

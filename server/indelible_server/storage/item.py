@@ -52,6 +52,7 @@ class Item:
     failure_message: str = ""
     attempts: int = 0
     conflicts: list[dict[str, Any]] = field(default_factory=list)
+    hold: dict[str, Any] | None = None
     counted_run: str | None = None
     verified_at: int | None = None
 
@@ -61,7 +62,7 @@ class Item:
         return self.unsynced_since is not None
 
 
-JSON_COLUMNS = ("tags", "homes", "conflicts")
+JSON_COLUMNS = ("tags", "homes", "conflicts", "hold")
 
 
 def dump(value: object) -> str:
@@ -73,7 +74,7 @@ def from_row(row: Row[Any]) -> Item:
     """The item in a row of `items`."""
     values = dict(row._mapping)
     for name in JSON_COLUMNS:
-        values[name] = json.loads(values[name])
+        values[name] = None if values[name] is None else json.loads(values[name])
     values["state"] = ItemState(values["state"])
     return Item(**values)
 
@@ -82,6 +83,6 @@ def to_row(item: Item) -> dict[str, Any]:
     """The values of the item's row."""
     values = {name: getattr(item, name) for name in Item.__slots__}
     for name in JSON_COLUMNS:
-        values[name] = dump(values[name])
+        values[name] = None if values[name] is None else dump(values[name])
     values["state"] = int(item.state)
     return values

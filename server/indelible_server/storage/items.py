@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection
 
 from .item import Item, ItemState, from_row
 from .parts import parts
-from .tables import items, leases, tombstones
+from .tables import intents, items, leases, tombstones
 
 AFTER_ALL_TEXT = "\U0010ffff"
 LAST_ID = 2**62
@@ -142,9 +142,12 @@ def newest_edit(tx: Connection, catalog_id: int, ids: Sequence[int]) -> int:
 
 
 def in_flight(tx: Connection, catalog_id: int, ids: Sequence[int]) -> set[int]:
-    """Those of these items that a writer has in hand."""
-    query = sa.select(leases.c.item_id).where(leases.c.catalog_id == catalog_id, leases.c.item_id.in_(ids))
-    return set(tx.scalars(query))
+    """Those of these items that a writer has in hand, or had when it died: what their files hold is not settled."""
+    found: set[int] = set()
+    for table in (leases, intents):
+        query = sa.select(table.c.item_id).where(table.c.catalog_id == catalog_id, table.c.item_id.in_(ids))
+        found.update(tx.scalars(query))
+    return found
 
 
 def changed_after(

@@ -122,6 +122,7 @@ items = Table(
     Column("failure_message", Text, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("conflicts", Text, nullable=False, comment="JSON list, empty unless CONFLICTED"),
+    Column("hold", Text, comment="why it is held, JSON; null: it is not"),
     Column("counted_run", String(32), comment="the last run that has counted this item"),
     Column("verified_at", BigInteger),
 )

@@ -26,10 +26,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.Column(
-            "deleted_at",
-            sa.BigInteger(),
-            nullable=True,
-            comment="being removed, part by part; its name is free again",
+            "deleted_at", sa.BigInteger(), nullable=True, comment="being removed, part by part; its name is free again"
         ),
         sa.PrimaryKeyConstraint("catalog_id"),
         sqlite_autoincrement=True,
@@ -48,11 +45,7 @@ def upgrade() -> None:
         sa.Column("catalog_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("change_id", sa.String(length=32), nullable=False),
         sa.Column(
-            "item_id",
-            sa.BigInteger(),
-            autoincrement=False,
-            nullable=False,
-            comment="rows go as they are worked off",
+            "item_id", sa.BigInteger(), autoincrement=False, nullable=False, comment="rows go as they are worked off"
         ),
         sa.PrimaryKeyConstraint("catalog_id", "change_id", "item_id"),
     )
@@ -65,10 +58,7 @@ def upgrade() -> None:
         sa.Column("source", sa.Text(), nullable=False),
         sa.Column("edits", sa.Text(), nullable=False, comment="JSON"),
         sa.Column(
-            "request",
-            sa.Text(),
-            nullable=False,
-            comment="the key of the request to answer when it is done, JSON",
+            "request", sa.Text(), nullable=False, comment="the key of the request to answer when it is done, JSON"
         ),
         sa.Column("matched", sa.Integer(), nullable=False),
         sa.Column("changed", sa.Integer(), nullable=False),
@@ -81,10 +71,7 @@ def upgrade() -> None:
         "counters",
         sa.Column("catalog_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column(
-            "revision",
-            sa.BigInteger(),
-            nullable=False,
-            comment="raised once by each transaction that changes items",
+            "revision", sa.BigInteger(), nullable=False, comment="raised once by each transaction that changes items"
         ),
         sa.Column("next_item_id", sa.BigInteger(), nullable=False),
         sa.Column("compacted_revision", sa.BigInteger(), nullable=False, comment="tombstones up to here are gone"),
@@ -120,10 +107,7 @@ def upgrade() -> None:
         sa.Column("run_id", sa.String(length=32), nullable=True),
         sa.Column("plan", sa.LargeBinary(), nullable=False, comment="old and new bytes: enough to settle by content"),
         sa.Column(
-            "expected",
-            sa.Text(),
-            nullable=False,
-            comment="what the item's homes hold once it is carried out, JSON",
+            "expected", sa.Text(), nullable=False, comment="what the item's homes hold once it is carried out, JSON"
         ),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("intent_id"),
@@ -155,12 +139,7 @@ def upgrade() -> None:
         sa.Column("sidecar", sa.LargeBinary(), nullable=True, comment="key of the sidecar, chosen once"),
         sa.Column("note", sa.Text(), nullable=False, comment="why it is where it is, for readers"),
         sa.Column("revision", sa.BigInteger(), nullable=False, comment="of the last tag edit"),
-        sa.Column(
-            "synced_revision",
-            sa.BigInteger(),
-            nullable=False,
-            comment="the edit that is verified in the file",
-        ),
+        sa.Column("synced_revision", sa.BigInteger(), nullable=False, comment="the edit that is verified in the file"),
         sa.Column("change_revision", sa.BigInteger(), nullable=False, comment="of the last visible change"),
         sa.Column(
             "unsynced_since",
@@ -170,21 +149,16 @@ def upgrade() -> None:
         ),
         sa.Column("state", sa.SmallInteger(), nullable=False, comment="ItemState"),
         sa.Column(
-            "due_at",
-            sa.BigInteger(),
-            nullable=True,
-            comment="when auto-sync may write it; null: never by itself",
+            "due_at", sa.BigInteger(), nullable=True, comment="when auto-sync may write it; null: never by itself"
         ),
         sa.Column("missing_since", sa.BigInteger(), nullable=True),
         sa.Column("failure", sa.Text(), nullable=True, comment="FailureReason of the last attempt"),
         sa.Column("failure_message", sa.Text(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("conflicts", sa.Text(), nullable=False, comment="JSON list, empty unless CONFLICTED"),
+        sa.Column("hold", sa.Text(), nullable=True, comment="why it is held, JSON; null: it is not"),
         sa.Column(
-            "counted_run",
-            sa.String(length=32),
-            nullable=True,
-            comment="the last run that has counted this item",
+            "counted_run", sa.String(length=32), nullable=True, comment="the last run that has counted this item"
         ),
         sa.Column("verified_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("catalog_id", "item_id"),
@@ -280,10 +254,7 @@ def upgrade() -> None:
         sa.Column("path", sa.LargeBinary(), nullable=False, comment="real path on the host that approved it"),
         sa.Column("read_only", sa.Boolean(), nullable=False),
         sa.Column(
-            "identity",
-            sa.Text(),
-            nullable=False,
-            comment="read-only roots: device and inode, as there is no marker",
+            "identity", sa.Text(), nullable=False, comment="read-only roots: device and inode, as there is no marker"
         ),
         sa.Column("position", sa.Integer(), nullable=False, comment="order in the catalog"),
         sa.Column("unsynced", sa.Integer(), nullable=False, comment="kept count, shown when the root is offline"),
@@ -377,10 +348,7 @@ def upgrade() -> None:
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("run_id", sa.String(length=32), nullable=True),
         sa.Column(
-            "outcome",
-            sa.Text(),
-            nullable=False,
-            comment="VERIFIED, or FOREIGN: someone else's content was found",
+            "outcome", sa.Text(), nullable=False, comment="VERIFIED, or FOREIGN: someone else's content was found"
         ),
         sa.Column("bytes_written", sa.BigInteger(), nullable=False),
         sa.Column("plan", sa.LargeBinary(), nullable=False, comment="the settled intent, with the old bytes: undo"),
