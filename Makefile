@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 ARGS   ?=
 
-.PHONY: help setup demo test lint format diagram serve protos lock bench clean
+.PHONY: help setup demo test lint format diagram serve protos bench lock clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
@@ -35,6 +35,9 @@ lint: setup  ## Formatting, lint, types, import directions, protos and their dri
 format: setup  ## Format and mend what ruff can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+bench: setup  ## Measure the whole way on this machine (ARGS=…)
+	PYTHONPATH=tests $(BIN)/python -P tests/bench/whole_way.py $(ARGS)
 
 diagram: setup  ## Renew the table diagram of server/DESIGN.md
 	$(BIN)/python -m indelible_server.storage.diagram server/DESIGN.md

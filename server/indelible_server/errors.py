@@ -62,6 +62,12 @@ class Unavailable(IndelibleError):
         self.retry_seconds = retry_seconds
 
 
+def too_large(field: str, limit: str, maximum: int) -> ResourceExhausted:
+    """More than a limit of GetServerInfo allows; `limit` is its name there."""
+    message = f"{field}: has more than {maximum:,}; split the request"
+    return ResourceExhausted("TOO_LARGE", message, field=field, limit=limit, maximum=str(maximum))
+
+
 def invalid(field: str, message: str, *, reason: str = "INVALID_FIELD", **metadata: str) -> InvalidArgument:
     """The commonest error: a field with a value that can't be."""
     return InvalidArgument(reason, f"{field}: {message}", field=field, **metadata)

@@ -669,10 +669,8 @@ def test_every_other_call_is_there(world: World, rpc: Rpc) -> None:
 @pytest.mark.parametrize("rpc", RPCS, ids=lambda rpc: rpc.name)
 def test_text_that_is_no_utf8_is_a_clean_error(world: World, rpc: Rpc) -> None:
     field = next((each for each in rpc.descriptor.input_type.fields if each.type == FieldDescriptor.TYPE_STRING), None)
-    if field is None:  # a field that the message does not have must do: the number 1, cut short
-        raw = b"\x0a\x7f"
-    else:
-        raw = bytes([field.number << 3 | 2, 2]) + b"\xff\xfe"
+    # A request without a text field gets a field that is cut short: no message at all.
+    raw = b"\x0a\x7f" if field is None else bytes([field.number << 3 | 2, 2]) + b"\xff\xfe"
     with world.unchanged(), refused("INVALID_FIELD"):
         rpc.on(world.client.stubs.channel, serialize=bytes)(raw)
 

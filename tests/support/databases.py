@@ -76,3 +76,10 @@ class Databases:
 
     def _postgresql_url(self, server: Any) -> sa.URL:
         return sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
+
+
+def until_someone_waits(database: Database) -> None:
+    """Return when a transaction on this PostgreSQL waits for a lock of another one."""
+    query = sa.text("SELECT count(*) FROM pg_stat_activity WHERE datname = :name AND wait_event_type = 'Lock'")
+    while not database.read(lambda tx: tx.scalar(query, {"name": database.url.database})):
+        pass

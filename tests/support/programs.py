@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import queue
 import socket
 import subprocess
 import threading
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
-PATIENCE_S = 60
+PATIENCE_S = 45
 Finished = subprocess.CompletedProcess[str]
 
 
@@ -43,9 +44,11 @@ class Lines:
             stderr=subprocess.PIPE,
             text=True,
         )
+        self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._errors: list[str] = []
-        self._collector = threading.Thread(target=self._collect, daemon=True)
-        self._collector.start()
+        self._readers = [threading.Thread(target=read, daemon=True) for read in (self._read_lines, self._read_errors)]
+        for reader in self._readers:
+            reader.start()
 
     def __enter__(self) -> Lines:
         return self
@@ -55,22 +58,30 @@ class Lines:
     ) -> None:
         self._process.kill()
         self._process.wait()
-        self._collector.join()
+        for reader in self._readers:
+            reader.join()
         for pipe in (self._process.stdout, self._process.stderr):
             assert pipe is not None
             pipe.close()
 
     def next(self) -> str:
-        """The next line, waited for; a program that has ended fails the test with what it said."""
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
+        """The next line, waited for; a program that says no more fails the test with what it said of errors."""
+        try:
+            line = self._lines.get(timeout=PATIENCE_S)
+        except queue.Empty:
+            raise AssertionError(f"no further line in {PATIENCE_S} s: {''.join(self._errors)}") from None
         if not line:
-            status = self._process.wait()
-            self._collector.join()
-            raise AssertionError(f"ended with {status}: {''.join(self._errors)}")
+            raise AssertionError(f"ended with {self._process.wait()}: {''.join(self._errors)}")
         return line
 
-    def _collect(self) -> None:
+    def _read_lines(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self._lines.put(line)
+        self._readers[1].join()
+        self._lines.put("")
+
+    def _read_errors(self) -> None:
         assert self._process.stderr is not None
         self._errors.extend(self._process.stderr)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from indelible_server.storage import catalogs
+from indelible_server.storage import catalogs, items
 from indelible_server.storage.catalogs import Catalog, Root
 from indelible_server.storage.changeset import Changeset
 from indelible_server.storage.database import Database
@@ -55,5 +56,19 @@ def add_items(database: Database, catalog: Catalog, paths: list[str], **values: 
         added = [changeset.add(make_item(catalog, path, **values)) for path in paths]
         changeset.save()
         return added
+
+    return database.write(work)
+
+
+def store_item(database: Database, item: Item, **values: Any) -> Item:
+    """Store an item with other values than it has now."""
+
+    def work(tx: Any) -> Item:
+        changeset = Changeset(tx, item.catalog_id)
+        before = items.get(tx, item.catalog_id, item.item_id)
+        assert before is not None
+        changed = changeset.update(before, replace(before, **values))
+        changeset.save()
+        return changed
 
     return database.write(work)

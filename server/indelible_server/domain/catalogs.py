@@ -17,6 +17,8 @@ from ..storage.items import SavedSearch
 from .principal import Principal
 
 NAME_LENGTH = 200
+# More digits than any id has, and no more than the databases can compare with.
+ID_LENGTH = 18
 DESCRIPTION_LENGTH = 2_000
 QUIET_MS_LIMIT = 24 * 3600 * 1000
 REMOVED_AT_ONCE = 500
@@ -60,7 +62,8 @@ def find(tx: Connection, who: Principal, name_or_id: str) -> Catalog:
     """The catalog of this name or id, if it exists for the caller."""
     if not name_or_id:
         raise invalid("catalog", "is empty: give the name or the id of a catalog")
-    catalog = catalogs.get(tx, int(name_or_id)) if name_or_id.isdecimal() else catalogs.by_name(tx, name_or_id)
+    is_id = name_or_id.isdecimal() and len(name_or_id) <= ID_LENGTH
+    catalog = catalogs.get(tx, int(name_or_id)) if is_id else catalogs.by_name(tx, name_or_id)
     if catalog is None or catalog.deleted_at is not None or not who.may_see(catalog.catalog_id):
         raise NotFound("CATALOG_NOT_FOUND", f"There is no catalog {name_or_id!r}.", catalog=name_or_id)
     return catalog

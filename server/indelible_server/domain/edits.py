@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
 
-from ..errors import invalid
+from ..errors import invalid, too_large
 from ..files.dates import shift_date
 from ..files.tags import Tags, Value, element, unique
 from .fields import check_value, check_values, field_of
@@ -38,7 +38,7 @@ def check_edits(edits: Sequence[Edit], custom_fields: Mapping[str, Any]) -> list
     if not edits:
         raise invalid("edits", "is empty: say what to change", reason="EMPTY_EDITS")
     if len(edits) > EDITS_A_CALL:
-        raise invalid("edits", f"has more than {EDITS_A_CALL} edits")
+        raise too_large("edits", "max_edits", EDITS_A_CALL)
     return [_checked(edit, custom_fields, f"edits[{position}].{edit.kind}") for position, edit in enumerate(edits)]
 
 

@@ -18,12 +18,13 @@ def edited(item: Item, tags: Tags, *, revision: int, due_at: int, to_write: bool
 
     An item that waits for a person (failed for good, conflicted, held) goes on waiting.
     """
-    changed = replace(item, tags=tags, revision=revision)
     if not to_write:
-        return synced(changed)
+        return synced(replace(item, tags=tags, revision=revision))
     state = ItemState.PENDING if item.state is ItemState.SYNCED else item.state
     return replace(
-        changed,
+        item,
+        tags=tags,
+        revision=revision,
         state=state,
         unsynced_since=revision if item.unsynced_since is None else item.unsynced_since,
         due_at=due_at if state is ItemState.PENDING else item.due_at,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
-from ..errors import FailedPrecondition, NotFound
+from ..errors import InvalidArgument, NotFound, Unavailable
 from ..storage import catalogs, items
 from ..storage.catalogs import Catalog
 from ..storage.changeset import Changeset
@@ -39,11 +39,12 @@ def by_path(tx: Connection, catalog: Catalog, path: str, root_id: str) -> Item:
         raise NotFound("ITEM_NOT_FOUND", f"There is no item {path!r} in {catalog.name!r}.", item=path)
     if len(found) > 1:
         roots = ", ".join(item.root_id for item in found)
-        raise FailedPrecondition(
+        raise InvalidArgument(
             "PATH_AMBIGUOUS",
             f"{path!r} is in several roots: say which ({roots}).",
             field="root_id",
-            roots=roots,
+            path=path,
+            root_ids=roots,
         )
     return found[0]
 
@@ -70,9 +71,10 @@ def remove(tx: Connection, catalog: Catalog, selection: Selection) -> int:
     ids = items.selected_ids(tx, catalog.catalog_id, selection)
     for some in parts(ids):
         if items.in_flight(tx, catalog.catalog_id, some):
-            raise FailedPrecondition(
+            raise Unavailable(
                 "CATALOG_BUSY",
                 "A file of the selection is being written at this moment. Try again in a second.",
+                catalog_id=str(catalog.catalog_id),
             )
         for item in items.get_many(tx, catalog.catalog_id, some):
             changeset.remove(item)

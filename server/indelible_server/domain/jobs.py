@@ -19,7 +19,7 @@ def start_import(tx: Connection, who: Principal, catalog: Catalog, path: str, ro
     roots = [root.root_id for root in catalog.roots]
     if not roots or (root_id and root_id not in roots):
         wrong = f"no root {root_id!r}" if root_id else "no root: add one first"
-        raise NotFound("ROOT_NOT_FOUND", f"{catalog.name!r} has {wrong}.", root=root_id)
+        raise NotFound("ROOT_NOT_FOUND", f"{catalog.name!r} has {wrong}.", root_id=root_id)
     return _start(tx, who, catalog, IMPORT, {"path": path, "root_id": root_id})
 
 
@@ -27,7 +27,7 @@ def find(tx: Connection, who: Principal, job_id: str) -> Job:
     """The job, if its catalog exists for the caller."""
     job = jobs.get(tx, job_id)
     if job is None or not who.may_see(job.catalog_id):
-        raise NotFound("JOB_NOT_FOUND", f"There is no job {job_id!r}.", job=job_id)
+        raise NotFound("JOB_NOT_FOUND", f"There is no job {job_id!r}.", job_id=job_id)
     return job
 
 
@@ -43,7 +43,8 @@ def _start(tx: Connection, who: Principal, catalog: Catalog, kind: str, argument
         raise FailedPrecondition(
             "JOB_RUNNING",
             f"{catalog.name!r} has an {kind.lower()} under way already: watch or cancel job {other.job_id}.",
-            job=other.job_id,
+            job_id=other.job_id,
+            kind=kind,
         )
     job = Job(catalog.catalog_id, new_id(), kind, who.name, who.on_behalf_of, arguments=arguments)
     return jobs.insert(tx, job)

@@ -11,6 +11,23 @@ from ..files.tags import Tags, difference
 from ..storage.catalogs import Catalog
 from ..storage.item import Item
 
+_RIGHTS = {"namespace_uri": "http://ns.adobe.com/xap/1.0/rights/", "prefix": "xmpRights"}
+_PLUS = {"namespace_uri": "http://ns.useplus.org/ldf/xmp/1.0/", "prefix": "plus"}
+_CORE = {"namespace_uri": "http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/", "prefix": "Iptc4xmpCore"}
+_EXT = {"namespace_uri": "http://iptc.org/std/Iptc4xmpExt/2008-02-29/", "prefix": "Iptc4xmpExt"}
+_PHOTOSHOP = {"namespace_uri": "http://ns.adobe.com/photoshop/1.0/", "prefix": "photoshop"}
+
+# Custom fields that may be declared by their name alone.
+PRESETS: Mapping[str, Mapping[str, str]] = {
+    "usage_terms": _RIGHTS | {"property": "UsageTerms", "form": "LANG_ALT"},
+    "web_statement": _RIGHTS | {"property": "WebStatement", "form": "TEXT"},
+    "marked": _RIGHTS | {"property": "Marked", "form": "BOOLEAN"},
+    "license_end_date": _PLUS | {"property": "LicenseEndDate", "form": "DATE"},
+    "alt_text": _CORE | {"property": "AltTextAccessibility", "form": "LANG_ALT"},
+    "transmission_reference": _PHOTOSHOP | {"property": "TransmissionReference", "form": "TEXT"},
+    "digital_source_type": _EXT | {"property": "DigitalSourceType", "form": "TEXT"},
+}
+
 
 def engine_policy(catalog: Catalog) -> Policy:
     """The stored policy as the engine takes it."""

@@ -66,7 +66,7 @@ def cancel(tx: Connection, catalog: Catalog, run_id: str) -> Run:
     catalogs.lock(tx, catalog.catalog_id)
     run = runs.get(tx, catalog.catalog_id, run_id) if run_id else runs.active(tx, catalog.catalog_id)
     if run is None and not run_id:
-        raise FailedPrecondition("RUN_NOT_FOUND", f"No run is active in {catalog.name!r}.")
+        raise FailedPrecondition("RUN_NOT_FOUND", f"No run is active in {catalog.name!r}.", run="")
     if run is None:
         raise NotFound("RUN_NOT_FOUND", f"There is no run {run_id!r} in {catalog.name!r}.", run=run_id)
     return run if run.ended_at is not None else _end(tx, run, runs.CANCELLED)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Hashable, Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from .dates import InvalidDate, parse_date
@@ -19,6 +20,8 @@ CUSTOM = "custom."
 SEPARATOR = "|"
 """Between the levels of a keyword."""
 
+REMEMBERED = 65_536
+"""The same words come again and again over many items: this many are not worked out anew."""
 GPS_STEPS = 10_000_000
 """A degree is compared, and written, in this many steps (1e-7°)."""
 ALTITUDE_STEPS = 100
@@ -45,6 +48,7 @@ def same_text(a: str | None, b: str | None) -> bool:
     return tidy(a or "") == tidy(b or "")
 
 
+@lru_cache(maxsize=REMEMBERED)
 def levels(keyword: str) -> tuple[str, ...]:
     """The levels of a keyword, outermost first, as they are spelled."""
     return tuple(level for level in (tidy(part) for part in keyword.split(SEPARATOR)) if level)
@@ -58,6 +62,7 @@ def unique(field: str, values: Iterable[str]) -> list[str]:
     return [value for key, value in first.items() if key]
 
 
+@lru_cache(maxsize=REMEMBERED)
 def element(field: str, value: str) -> Hashable:
     """What one element of a list field is compared by; falsy for an empty one."""
     if field == "keywords":

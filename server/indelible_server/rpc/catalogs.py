@@ -92,7 +92,8 @@ async def _update(
     added = [root for root in request.catalog.roots if not root.id] if in_mask else []
     kept = {root.id for root in request.catalog.roots if root.id}
     if kept - known:
-        raise invalid("catalog.roots", f"has no root {', '.join(sorted(kept - known))}", reason="ROOT_NOT_FOUND")
+        unknown = ", ".join(sorted(kept - known))
+        raise NotFound("ROOT_NOT_FOUND", f"catalog.roots: has no root {unknown}", field="catalog.roots", root_id=unknown)
     approved = await _approve(app, added, "catalog.roots")
     removed = sorted(known - kept) if in_mask else []
 
@@ -102,6 +103,7 @@ async def _update(
             raise Aborted(
                 "STALE_REVISION",
                 "The catalog was changed meanwhile. Read it again.",
+                field="catalog.revision",
                 revision=str(catalog.revision),
             )
         updated = catalogs.update(tx, catalog, _masked(catalog, request), approved, removed)
@@ -121,7 +123,8 @@ async def _delete(
                 "UNSYNCED_ITEMS",
                 f"{unsynced:,} items have edits that are not in their files yet and would be lost. "
                 "Synchronize them first, or force it.",
-                items=str(unsynced),
+                catalog_id=str(catalog.catalog_id),
+                unsynced_items=str(unsynced),
             )
         catalogs.begin_delete(tx, catalog)
         return catalog_service_pb2.DeleteCatalogResponse()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,8 @@ ENUMS: dict[str, tuple[Any, str]] = {
     "write_mode": (policy_pb2.WriteMode, "WRITE_MODE_"),
 }
 LISTS = ("excluded_fields", "private_keywords")
+TEXTS = ("namespace_uri", "prefix", "property", "label")
+NAME = re.compile("[a-z0-9_]+")
 
 
 def policy_message(stored: Mapping[str, Any]) -> policy_pb2.MetadataPolicy:
@@ -70,8 +73,8 @@ def stored_policy(
             values[name] = text
     values["custom_fields"] = {}
     for place, field in enumerate(custom_fields):
-        if not field.name or field.name in values["custom_fields"]:
-            raise invalid(f"custom_fields[{place}].name", "is empty or there twice")
+        if not NAME.fullmatch(field.name) or field.name in values["custom_fields"]:
+            raise invalid(f"custom_fields[{place}].name", "is there twice, or not of lower case letters, digits and _")
         values["custom_fields"][field.name] = _custom_field(field, f"custom_fields[{place}]")
     return policies.check_policy(values)
 
@@ -84,8 +87,11 @@ def _rule(rule: policy_pb2.FormatRule, at: str) -> dict[str, Any]:
 
 
 def _custom_field(field: policy_pb2.CustomField, at: str) -> dict[str, str]:
-    form = _enum_text(policy_pb2.CustomForm, "CUSTOM_FORM_", field.form, f"{at}.form") or "TEXT"
-    texts = {name: getattr(field, name) for name in ("namespace_uri", "prefix", "property", "label")}
+    preset = policies.PRESETS.get(field.name, {})
+    form = _enum_text(policy_pb2.CustomForm, "CUSTOM_FORM_", field.form, f"{at}.form") or preset.get("form")
+    if not form:
+        raise invalid(f"{at}.form", "is unset: say how the value is stored")
+    texts = {name: getattr(field, name) or preset.get(name, "") for name in TEXTS}
     return texts | {"form": form}
 
 

@@ -74,7 +74,8 @@ def _start(tx: Connection, catalog_id: int, token: str) -> Place:
         raise OutOfRange(
             "REVISION_COMPACTED",
             "The feed can't be continued from there: watch without a token, and list again.",
-            revision=str(counts.revision),
+            catalog_id=str(catalog_id),
+            oldest_revision=str(counts.compacted_revision),
         )
     return place
 

@@ -31,10 +31,10 @@ class Paged(Protocol):
 
 
 def page_size(request: Paged) -> int:
-    """How many rows to give; raises `InvalidArgument` for a size that can't be."""
-    if not 0 <= request.page_size <= PAGE_LIMIT:
-        raise invalid("page_size", f"must be between 0 (for {PAGE}) and {PAGE_LIMIT:,}")
-    return int(request.page_size or PAGE)
+    """How many rows to give, PAGE_LIMIT at most; raises `InvalidArgument` for a negative size."""
+    if request.page_size < 0:
+        raise invalid("page_size", f"is negative; 0 gives {PAGE}")
+    return min(int(request.page_size or PAGE), PAGE_LIMIT)
 
 
 def next_token(request: Paged, position: list[Any]) -> str:
@@ -48,7 +48,7 @@ def position(request: Paged) -> list[Any]:
         return []
     try:
         conditions, after = json.loads(base64.urlsafe_b64decode(request.page_token))
-    except ValueError:
+    except (TypeError, ValueError):
         conditions, after = "", None
     if conditions != _conditions(request) or not isinstance(after, list):
         raise InvalidArgument(

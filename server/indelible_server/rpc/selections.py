@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from indelible.v1 import item_pb2
 
-from ..errors import invalid
+from ..errors import invalid, too_large
 from ..storage.items import SavedSearch, Selection
 
 IDS_LIMIT = 100_000
@@ -51,6 +51,7 @@ def inside(path: str, at: str) -> str:
             at,
             f"{path!r} leads out of the root: give a path below it, without '..'",
             reason="PATH_OUTSIDE_ROOT",
+            path=path,
         )
     return path
 
@@ -58,7 +59,7 @@ def inside(path: str, at: str) -> str:
 def _ids(texts: Iterable[str]) -> tuple[int, ...]:
     ids = tuple(dict.fromkeys(item_id(text, f"selection.item_ids.ids[{place}]") for place, text in enumerate(texts)))
     if len(ids) > IDS_LIMIT:
-        raise invalid("selection.item_ids.ids", f"has more than {IDS_LIMIT:,} ids", reason="TOO_LARGE")
+        raise too_large("selection.item_ids.ids", "max_selection_ids", IDS_LIMIT)
     return ids
 
 

@@ -51,7 +51,8 @@ STATUS[NotYetAvailable] = StatusCode.UNIMPLEMENTED
 def describe(error: IndelibleError, request_id: str) -> tuple[StatusCode, status_pb2.Status]:
     """The status of an error with all that a program can use of it."""
     code = STATUS[type(error)]
-    info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata)
+    metadata = error.metadata | ({"field": error.field} if error.field else {})
+    info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=metadata)
     details: list[Message] = [info, error_details_pb2.RequestInfo(request_id=request_id)]
     if error.field:
         violation = error_details_pb2.BadRequest.FieldViolation(
@@ -68,7 +69,7 @@ def describe(error: IndelibleError, request_id: str) -> tuple[StatusCode, status
 def internal(request_id: str) -> tuple[StatusCode, status_pb2.Status]:
     """The status of an error that nobody foresaw: the log has the rest, under this id."""
     details: list[Message] = [
-        error_details_pb2.ErrorInfo(reason="INTERNAL", domain=DOMAIN),
+        error_details_pb2.ErrorInfo(reason="INTERNAL", domain=DOMAIN, metadata={"error_id": request_id}),
         error_details_pb2.RequestInfo(request_id=request_id),
     ]
     message = f"Internal error; the server's log has more under the id {request_id}."

@@ -22,6 +22,7 @@ from ..errors import IndelibleError, Unauthenticated
 from ..storage.ids import new_id
 from .access import required_role
 from .status import DETAILS, NotYetAvailable, describe, internal
+from .undecodable import Undecodable, lenient
 
 log = structlog.get_logger("rpc")
 
@@ -77,7 +78,7 @@ class Wrapper(grpc.aio.ServerInterceptor):
         async def wrapped(request: Any, context: Context) -> Any:
             watch = _Stopwatch(method)
             try:
-                await self._enter(method, watch.request_id, context)
+                await self._enter(method, watch.request_id, request, context)
                 answer = await _awaited(handle(request, context))
             except BaseException as error:
                 await watch.refuse(error, context)
@@ -90,7 +91,7 @@ class Wrapper(grpc.aio.ServerInterceptor):
         async def wrapped(request: Any, context: Context) -> AsyncIterator[Any]:
             watch = _Stopwatch(method)
             try:
-                await self._enter(method, watch.request_id, context)
+                await self._enter(method, watch.request_id, request, context)
                 async for answer in handle(request, context):
                     yield answer
             except GeneratorExit:
@@ -101,7 +102,7 @@ class Wrapper(grpc.aio.ServerInterceptor):
 
         return wrapped
 
-    async def _enter(self, method: str, request_id: str, context: Context) -> None:
+    async def _enter(self, method: str, request_id: str, request: Any, context: Context) -> None:
         metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
         role = required_role(method)
         if role is None:
@@ -115,6 +116,8 @@ class Wrapper(grpc.aio.ServerInterceptor):
         principal = await self._authenticate(secret.strip())
         _call.set(Call(method, request_id, principal))
         principal.require(role)
+        if isinstance(request, Undecodable):
+            raise request.error
 
 
 class _Stopwatch:
@@ -122,6 +125,7 @@ class _Stopwatch:
 
     def __init__(self, method: str) -> None:
         self.request_id = new_id()
+        self._method = method.lstrip("/")
         self._log = log.bind(method=method, request_id=self.request_id)
         self._started = time.monotonic()
 
@@ -133,6 +137,8 @@ class _Stopwatch:
             raise error  # swallowed, it would leak the call inside gRPC
         if isinstance(error, NotImplementedError):
             error = NotYetAvailable("This call")
+        if isinstance(error, NotYetAvailable):
+            error.metadata["call"] = self._method
         if isinstance(error, IndelibleError):
             self._log.info("refused", reason=error.reason, message=error.message, seconds=self._seconds())
             await _abort(context, *describe(error, self.request_id))
@@ -155,4 +161,4 @@ async def _awaited(answer: Any) -> Any:
 
 
 def _codecs(handler: Any) -> tuple[Any, Any]:
-    return handler.request_deserializer, handler.response_serializer
+    return lenient(handler.request_deserializer), handler.response_serializer

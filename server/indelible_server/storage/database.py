@@ -115,7 +115,7 @@ class Database:
                 "The database was lost during the commit: it may have happened. Repeat it with the same request id."
             )
             raise Unavailable("STORE_UNAVAILABLE", message) from error
-        return status == "committed"
+        return bool(status == "committed")
 
     @contextlib.contextmanager
     def _write_lock(self) -> Iterator[None]:

@@ -121,7 +121,7 @@ def first_unsynced(tx: Connection, catalog_id: int, limit: int) -> list[int]:
 def selected_ids(tx: Connection, catalog_id: int, selection: Selection) -> list[int]:
     """The ids of the items that a selection matches now, in ascending order."""
     if selection.ids:
-        return [id_ for part in parts(selection.ids) for id_ in _existing(tx, catalog_id, part)]
+        return sorted({id_ for part in parts(selection.ids) for id_ in _existing(tx, catalog_id, part)})
     if selection.globs:
         found = {id_ for glob in selection.globs for id_ in _matching(tx, catalog_id, glob, selection.root_id)}
         return sorted(found)
@@ -185,8 +185,7 @@ def names_in_folder(tx: Connection, catalog_id: int, root_id: str, folder: bytes
 
 
 def _existing(tx: Connection, catalog_id: int, ids: Sequence[int]) -> Iterable[int]:
-    query = sa.select(items.c.item_id).where(items.c.catalog_id == catalog_id, items.c.item_id.in_(ids))
-    return sorted(tx.scalars(query))
+    return tx.scalars(sa.select(items.c.item_id).where(items.c.catalog_id == catalog_id, items.c.item_id.in_(ids)))
 
 
 def _matching(tx: Connection, catalog_id: int, glob: str, root_id: str) -> Iterator[int]:
@@ -198,7 +197,8 @@ def _matching(tx: Connection, catalog_id: int, glob: str, root_id: str) -> Itera
     matches = re.compile(fnmatch.translate(glob)).match
     query = sa.select(items.c.item_id, items.c.path).where(*_where(catalog_id, SavedSearch.ALL, literal, root_id))
     for item_id, path in tx.execute(query):
-        if matches(path):
+        # A path matches itself, whatever signs are in it.
+        if path == glob or matches(path):
             yield item_id
 
 
