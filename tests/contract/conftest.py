@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from indelible_server.storage.catalogs import Catalog
 from indelible_server.storage.database import Database
 from support.databases import Databases

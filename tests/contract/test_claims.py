@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
-
 from indelible_server.domain import runs as run_rules
 from indelible_server.domain.principal import Principal, Role
 from indelible_server.storage import catalogs, intents, leases

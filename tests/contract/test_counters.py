@@ -9,14 +9,13 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy import Connection
-
 from indelible_server.storage import catalogs, items
 from indelible_server.storage.catalogs import Catalog, Counts, Root
 from indelible_server.storage.changeset import Changeset
 from indelible_server.storage.database import Database
 from indelible_server.storage.item import Item, ItemState
 from indelible_server.storage.tables import roots
+from sqlalchemy import Connection
 from support.edits import EVERYTHING, all_items
 from support.samples import make_catalog, make_item
 
@@ -78,9 +77,7 @@ def test_item_ids_are_never_given_twice(database: Database, catalog: Catalog) ->
     assert database.write(work, first).item_id > first.item_id
 
 
-def test_more_items_than_a_statement_bears_are_removed_in_one_transaction(
-    database: Database, catalog: Catalog
-) -> None:
+def test_more_items_than_a_statement_bears_are_removed_in_one_transaction(database: Database, catalog: Catalog) -> None:
     """PostgreSQL takes 65,535 parameters. That these items were never stored makes no difference to that."""
 
     def work(tx: Connection) -> None:

@@ -11,14 +11,13 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy import Connection, event
-
 from indelible_server.errors import Unavailable
 from indelible_server.storage import catalogs
 from indelible_server.storage import database as database_module
 from indelible_server.storage.catalogs import Catalog
 from indelible_server.storage.database import Database
 from indelible_server.storage.tables import counters
+from sqlalchemy import Connection, event
 from support.children import child
 from support.edits import all_items
 from support.samples import make_catalog
@@ -109,9 +108,7 @@ def test_a_deadlocked_call_is_repeated_whole(postgresql: Database) -> None:
             both_hold_one.wait()
         raise_next_id(tx, second)
 
-    threads = [
-        threading.Thread(target=postgresql.write, args=(work, *order, [])) for order in ((one, two), (two, one))
-    ]
+    threads = [threading.Thread(target=postgresql.write, args=(work, *order, [])) for order in ((one, two), (two, one))]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -120,7 +117,9 @@ def test_a_deadlocked_call_is_repeated_whole(postgresql: Database) -> None:
     assert [next_id(postgresql, each) for each in (one, two)] == [3, 3]
 
 
-def test_a_call_that_is_not_serializable_is_repeated_whole(postgresql: Database, ) -> None:
+def test_a_call_that_is_not_serializable_is_repeated_whole(
+    postgresql: Database,
+) -> None:
     catalog_id = make_catalog(postgresql).catalog_id
     attempts: list[int] = []
 
@@ -228,9 +227,10 @@ def test_a_commit_that_is_still_under_way_is_waited_for(postgresql: Database) ->
 def test_a_connection_lost_between_two_calls_is_replaced(postgresql: Database) -> None:
     assert names(postgresql) == []
     with as_admin(postgresql) as admin:
-        admin.execute(sa.text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"), {
-            "name": postgresql.url.database
-        })
+        admin.execute(
+            sa.text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"),
+            {"name": postgresql.url.database},
+        )
     make_catalog(postgresql)
     assert names(postgresql) == ["Archive"]
 
@@ -244,9 +244,7 @@ def insert_catalog(tx: Connection, attempts: Any) -> int:
 def raise_next_id(tx: Connection, catalog_id: int) -> None:
     """A change that is seen, and that locks the catalog's counter row."""
     tx.execute(
-        sa.update(counters)
-        .where(counters.c.catalog_id == catalog_id)
-        .values(next_item_id=counters.c.next_item_id + 1)
+        sa.update(counters).where(counters.c.catalog_id == catalog_id).values(next_item_id=counters.c.next_item_id + 1)
     )
 
 

@@ -6,20 +6,19 @@ import threading
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy import Row
-from sqlalchemy.exc import IntegrityError
-
 from indelible_server.domain import catalogs as catalog_rules
 from indelible_server.domain import items as item_rules
-from indelible_server.errors import FailedPrecondition
+from indelible_server.errors import Unavailable
 from indelible_server.storage import catalogs, intents
 from indelible_server.storage.catalogs import Catalog
 from indelible_server.storage.changeset import Changeset
 from indelible_server.storage.database import Database
 from indelible_server.storage.intents import Intent
 from indelible_server.storage.item import Item
-from indelible_server.storage.tables import metadata, writes
 from indelible_server.storage.tables import intents as intent_rows
+from indelible_server.storage.tables import metadata, writes
+from sqlalchemy import Row
+from sqlalchemy.exc import IntegrityError
 from support.edits import EVERYTHING
 from support.intents import make_intent
 from support.samples import add_items, make_catalog
@@ -135,7 +134,7 @@ def test_an_intent_outlives_its_item_and_its_catalog_in_the_store(database: Data
 def test_an_item_is_not_removed_while_its_intent_lives(database: Database, catalog: Catalog, item: Item) -> None:
     intent = make_intent(item)
     database.write(intents.insert, [intent])
-    with pytest.raises(FailedPrecondition) as caught:
+    with pytest.raises(Unavailable) as caught:
         database.write(item_rules.remove, catalog, EVERYTHING)
     assert caught.value.reason == "CATALOG_BUSY"
     database.write(intents.drop, [intent.intent_id])

@@ -6,15 +6,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection
-from sqlalchemy.exc import IntegrityError
-
 from indelible_server.storage import catalogs, items
 from indelible_server.storage.catalogs import Catalog, Root
 from indelible_server.storage.changeset import Changeset
 from indelible_server.storage.database import Database
 from indelible_server.storage.item import Item, ItemState
 from indelible_server.storage.items import Page, SavedSearch, Selection
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
 from support.edits import EVERYTHING, all_items, now
 from support.samples import add_items, make_catalog, make_item
 
@@ -28,7 +27,21 @@ TWINS = [
     b"img.jpg",
 ]
 # By code point: not as any language sorts them, and not as UTF-16 does (the emoji before the private-use sign).
-BY_CODE_POINT = ["A", "Z", "Z/a", "[1].jpg", "a", "a b", "a/b", "e\u0301", "z", "\u00e9", "\u0416", "\ue000", "\U0001f600"]
+BY_CODE_POINT = [
+    "A",
+    "Z",
+    "Z/a",
+    "[1].jpg",
+    "a",
+    "a b",
+    "a/b",
+    "e\u0301",
+    "z",
+    "\u00e9",
+    "\u0416",
+    "\ue000",
+    "\U0001f600",
+]
 
 
 def select(database: Database, catalog: Catalog, **selection: Any) -> list[str]:
@@ -188,9 +201,7 @@ def test_saved_searches_find_what_their_name_says(database: Database, catalog: C
         ("x", set()),
     ],
 )
-def test_a_glob_matches_the_whole_path(
-    database: Database, catalog: Catalog, glob: str, matched: set[str]
-) -> None:
+def test_a_glob_matches_the_whole_path(database: Database, catalog: Catalog, glob: str, matched: set[str]) -> None:
     """`*` also crosses folders; a path always matches itself, whatever signs are in it."""
     paths = ["a.jpg", "A.jpg", "x/a.jpg", "x/y/b.jpg", "x/y/b.png", "IMG [1].jpg", "IMG 1.jpg", "50%_off.jpg"]
     add_items(database, catalog, paths)

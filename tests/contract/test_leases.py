@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 
 import sqlalchemy as sa
-
 from indelible_server.storage import leases
 from indelible_server.storage.catalogs import Catalog
 from indelible_server.storage.database import Database
@@ -37,21 +36,21 @@ def valid(database: Database, *claims: Claim) -> set[str]:
 
 def test_writers_that_race_get_disjoint_items_and_together_all(database: Database, catalog: Catalog) -> None:
     edited(database, catalog, ITEMS)
-    together, claimed = threading.Barrier(WRITERS), [[] for _ in range(WRITERS)]
+    together = threading.Barrier(WRITERS)
+    claimed: list[Claim] = []
 
     def work(number: int) -> None:
         together.wait()
-        while len(sum(claimed, [])) < ITEMS:
-            claimed[number] += claim(database, catalog, f"writer {number}", limit=7)
+        while len(claimed) < ITEMS:
+            claimed.extend(claim(database, catalog, f"writer {number}", limit=7))
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(WRITERS)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(timeout=30)
-    ids = [each.item.item_id for each in sum(claimed, [])]
-    assert len(ids) == len(set(ids)) == ITEMS
-    assert len({each.token for each in sum(claimed, [])}) == ITEMS
+    assert len({each.item.item_id for each in claimed}) == len(claimed) == ITEMS
+    assert len({each.token for each in claimed}) == ITEMS
 
 
 def test_an_item_in_a_writers_hand_is_not_given_to_another(database: Database, catalog: Catalog) -> None:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import random
 import threading
 
-from sqlalchemy import Connection
-
 from indelible_server.storage import catalogs, items
 from indelible_server.storage.catalogs import Catalog
 from indelible_server.storage.changeset import Changeset
 from indelible_server.storage.database import Database
 from indelible_server.storage.item import Item
+from sqlalchemy import Connection
 from support.samples import add_items, make_item
 
 THREADS, CHANGES, AT_ONCE = 6, 20, 7

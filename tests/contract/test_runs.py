@@ -8,9 +8,6 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy import Connection
-from sqlalchemy.exc import IntegrityError
-
 from indelible_server.domain import outcomes, sync
 from indelible_server.domain import runs as run_rules
 from indelible_server.domain.activity import Activity
@@ -26,6 +23,8 @@ from indelible_server.storage.items import Selection
 from indelible_server.storage.runs import Run
 from indelible_server.storage.tables import roots, run_items
 from indelible_server.storage.tables import runs as run_rows
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
 from support.databases import until_someone_waits
 from support.edits import all_items, claim, edit, now, title
 from support.outcomes import acknowledge, conflicted, failed, verified
@@ -308,4 +307,3 @@ def make_read_only(database: Database, root_id: str) -> None:
 def _progressed(database: Database, run: Run, at: int) -> None:
     query = sa.update(run_rows).where(run_rows.c.run_id == run.run_id).values(progressed_at=at)
     database.write(lambda tx: tx.execute(query))
-

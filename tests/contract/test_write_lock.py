@@ -8,9 +8,8 @@ from itertools import count
 from statistics import median
 from typing import Any
 
-from sqlalchemy import Connection, event
-
 from indelible_server.storage.database import Database
+from sqlalchemy import Connection, event
 from support.children import child
 from support.edits import edit, title
 from support.samples import add_items, make_catalog

@@ -219,7 +219,9 @@ def indelibled(*arguments: str, timeout: float = 30, **environment: str) -> subp
     """Run `indelibled` to its end."""
     plain = {key: value for key, value in os.environ.items() if not key.startswith("INDELIBLE_")}
     command = [sys.executable, "-P", "-m", "indelible_server.main", *arguments]
-    return subprocess.run(command, capture_output=True, check=False, text=True, timeout=timeout, env=plain | environment)
+    return subprocess.run(
+        command, capture_output=True, check=False, text=True, timeout=timeout, env=plain | environment
+    )
 
 
 def refused_start(*arguments: str, status: int = 2, **environment: str) -> str:

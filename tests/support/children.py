@@ -15,6 +15,7 @@ from indelible_server.domain import changes
 from indelible_server.storage import catalogs, migrate
 from indelible_server.storage.catalogs import Catalog
 from indelible_server.storage.database import Database, touch
+
 from support.edits import answer, edit, request, title
 from support.programs import Lines
 from support.samples import add_items, make_catalog

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-
 from indelible_server.storage import migrate
 from indelible_server.storage.database import Database
 

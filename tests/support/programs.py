@@ -9,11 +9,12 @@ import queue
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
-PATIENCE_S = 45
+PATIENCE_S = 60
 Finished = subprocess.CompletedProcess[str]
 
 
@@ -33,7 +34,10 @@ def finished(command: Sequence[str | Path], folder: Path, patience_s: float = PA
 
 
 class Lines:
-    """A running program whose standard output is read line by line. It is ended by its own pid, never by a name."""
+    """A running program whose standard output is read line by line, for at most PATIENCE_S from its start.
+
+    It is ended by its own pid, never by a name.
+    """
 
     def __init__(self, command: Sequence[str | Path], folder: Path) -> None:
         self._process = subprocess.Popen(
@@ -44,6 +48,7 @@ class Lines:
             stderr=subprocess.PIPE,
             text=True,
         )
+        self._deadline = time.monotonic() + PATIENCE_S
         self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._errors: list[str] = []
         self._readers = [threading.Thread(target=read, daemon=True) for read in (self._read_lines, self._read_errors)]
@@ -67,9 +72,9 @@ class Lines:
     def next(self) -> str:
         """The next line, waited for; a program that says no more fails the test with what it said of errors."""
         try:
-            line = self._lines.get(timeout=PATIENCE_S)
+            line = self._lines.get(timeout=max(0.0, self._deadline - time.monotonic()))
         except queue.Empty:
-            raise AssertionError(f"no further line in {PATIENCE_S} s: {''.join(self._errors)}") from None
+            raise AssertionError(f"not seen within {PATIENCE_S} s; errors: {''.join(self._errors)}") from None
         if not line:
             raise AssertionError(f"ended with {self._process.wait()}: {''.join(self._errors)}")
         return line

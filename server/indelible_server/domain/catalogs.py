@@ -95,11 +95,12 @@ def update(
     return _stored(tx, catalog.catalog_id)
 
 
-def check_no_overlap(tx: Connection, path: bytes, field: str, root_id: str = "") -> None:
-    """Raise `AlreadyExists` if a root of any catalog is, holds or lies below this folder."""
-    for other in catalogs.all_roots(tx):
-        if _overlap(path, other.path) or root_id == other.root_id:
-            shown = other.path.decode("utf-8", "backslashreplace")
+def check_no_overlap(tx: Connection, path: bytes, field: str, root_id: str = "", also: Sequence[bytes] = ()) -> None:
+    """Raise `AlreadyExists` if a root of any catalog, or one of `also`, is, holds or lies below this folder."""
+    known = [(root.path, root.root_id) for root in catalogs.all_roots(tx)] + [(other, "") for other in also]
+    for other, other_id in known:
+        if _overlap(path, other) or (root_id and root_id == other_id):
+            shown = other.decode("utf-8", "backslashreplace")
             raise AlreadyExists(
                 "ROOT_OVERLAPS",
                 f"{field}: {path.decode('utf-8', 'backslashreplace')!r} overlaps the root {shown!r}; "
@@ -123,9 +124,11 @@ def begin_delete(tx: Connection, catalog: Catalog) -> None:
 
 def delete_part(tx: Connection, catalog_id: int) -> bool:
     """The next part of a deletion; True when nothing is left. While an intent is not settled, nothing goes."""
+    catalogs.lock(tx, catalog_id)
+    found = items.page(tx, catalog_id, SavedSearch.ALL, "", "", items.Page(), REMOVED_AT_ONCE)
+    items.lock(tx, catalog_id, [item.item_id for item in found])
     if intents.any_live(tx, catalog_id) or leases.count(tx, catalog_id):
         return False
-    found = items.page(tx, catalog_id, SavedSearch.ALL, "", "", items.Page(), REMOVED_AT_ONCE)
     if found:
         changeset = Changeset(tx, catalog_id)
         for item in found:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 
 from sqlalchemy import Connection
 
-from ..errors import Aborted, invalid
+from ..errors import Aborted
 from ..files.tags import Tags, Value, difference
 from ..storage import catalogs, changes, items, requests
 from ..storage.changes import Change
@@ -19,6 +19,7 @@ from ..storage.items import Selection
 from ..storage.requests import RequestKey
 from . import item_state, policies
 from .edits import Edit, apply_edits
+from .items import select
 from .requests import first_answer
 
 ITEMS_AT_ONCE = 500
@@ -85,21 +86,15 @@ def finish_changes(database: Database, answer: Answer) -> int:
 
 
 def _begin(tx: Connection, request: EditRequest, answer: Answer) -> bytes | None:
-    known = first_answer(tx, request.key)
-    if known is not None:
-        return known
-    if requests.find(tx, request.key) is not None:
-        return None  # another call with this id is being worked off: join it
+    if not requests.begin(tx, request.key):
+        return first_answer(tx, request.key)  # None: it is being worked off, so join it
     catalogs.lock(tx, request.catalog_id)
-    ids = items.selected_ids(tx, request.catalog_id, request.selection)
-    if not ids:
-        raise invalid("selection", "matches no item", reason="EMPTY_SELECTION")
+    ids = select(tx, request.catalog_id, request.selection)
     _check_expected(tx, request, ids)
     if len(ids) <= ITEMS_AT_ONCE:
         stored = answer(_edit_part(tx, request.catalog_id, ids, request.edits, request.by))
-        requests.insert(tx, request.key, stored)
+        requests.set_answer(tx, request.key, stored)
         return stored
-    requests.insert(tx, request.key, None)
     changes.insert(tx, _change(request, len(ids)), ids)
     return None
 
@@ -120,7 +115,8 @@ def _work_off_part(tx: Connection, catalog_id: int, change_id: str, answer: Answ
     change = changes.get(tx, catalog_id, change_id)
     if change is None:
         return None
-    ids = changes.take(tx, change, ITEMS_A_PART)
+    # A catalog that was deleted meanwhile takes what is left of the change with it.
+    ids = changes.take(tx, change, ITEMS_A_PART) if catalogs.get(tx, catalog_id) is not None else []
     if ids:
         by = Attribution(change.principal, change.on_behalf_of, change.source)
         edited = _edit_part(tx, catalog_id, ids, [Edit(**edit) for edit in change.edits], by)

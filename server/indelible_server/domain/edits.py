@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
 
-from ..errors import invalid, too_large
+from ..errors import invalid
 from ..files.dates import shift_date
 from ..files.tags import Tags, Value, element, unique
 from .fields import check_value, check_values, field_of
@@ -18,7 +18,10 @@ SHIFT_LIMIT_S = 200 * 366 * 24 * 3600
 
 @dataclass(frozen=True)
 class Edit:
-    """One edit. Which of the attributes matter depends on `kind`: set, clear, add, remove, replace or shift."""
+    """One edit. Which of the attributes matter depends on `kind`: set, clear, add, remove, replace or shift.
+
+    `at` is where the request names it, if not in its own place.
+    """
 
     kind: str
     field: str
@@ -27,6 +30,7 @@ class Edit:
     to: str = ""
     subtree: bool = False
     seconds: float = 0
+    at: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """For a durable change."""
@@ -37,9 +41,10 @@ def check_edits(edits: Sequence[Edit], custom_fields: Mapping[str, Any]) -> list
     """The edits with their values as they are stored; raises `InvalidArgument` for the first that can't be."""
     if not edits:
         raise invalid("edits", "is empty: say what to change", reason="EMPTY_EDITS")
-    if len(edits) > EDITS_A_CALL:
-        raise too_large("edits", "max_edits", EDITS_A_CALL)
-    return [_checked(edit, custom_fields, f"edits[{position}].{edit.kind}") for position, edit in enumerate(edits)]
+    return [
+        _checked(edit, custom_fields, edit.at or f"edits[{position}].{edit.kind}")
+        for position, edit in enumerate(edits)
+    ]
 
 
 def apply_edits(tags: Tags, edits: Sequence[Edit]) -> Tags:
@@ -55,7 +60,7 @@ def apply_edits(tags: Tags, edits: Sequence[Edit]) -> Tags:
 
 
 def _checked(edit: Edit, custom_fields: Mapping[str, Any], at: str) -> Edit:
-    field = field_of(edit.field, custom_fields, at if edit.kind == "set" else f"{at}.field")
+    field = field_of(edit.field, custom_fields, at if edit.kind in ("set", "clear") else f"{at}.field")
     at = f"{at}.{edit.field}" if edit.kind == "set" else at
     if edit.kind == "set":
         return Edit("set", edit.field, check_value(field, edit.value, at))
@@ -66,17 +71,15 @@ def _checked(edit: Edit, custom_fields: Mapping[str, Any], at: str) -> Edit:
             raise invalid(f"{at}.field", "only taken_at can be shifted")
         if not edit.seconds or abs(edit.seconds) > SHIFT_LIMIT_S:
             raise invalid(f"{at}.by", "is zero or longer than 200 years")
-        return edit
+        return Edit("shift", edit.field, seconds=edit.seconds)
     if not field.is_list:
         raise invalid(f"{at}.field", f"{edit.field} holds one value: use set or clear")
     if edit.kind == "replace":
-        old, new = (
-            check_values(field, [text], f"{at}.{name}")[0] for text, name in ((edit.value, "from"), (edit.to, "to"))
-        )
+        old, new = field.check(f"{at}.from", edit.value), field.check(f"{at}.to", edit.to)
         return Edit("replace", edit.field, old, to=new, subtree=edit.subtree)
     values = check_values(field, edit.value, f"{at}.values")
     if not values:
-        raise invalid(f"{at}.values", "is empty")
+        raise invalid(f"{at}.values", "is empty", reason="EMPTY_EDITS")
     if edit.position is not None and edit.position < 0:
         raise invalid(f"{at}.position", "is negative; 0 is the front")
     return Edit(edit.kind, edit.field, values, position=edit.position)

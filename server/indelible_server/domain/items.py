@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
-from ..errors import InvalidArgument, NotFound, Unavailable
+from ..errors import InvalidArgument, NotFound, Unavailable, invalid
 from ..storage import catalogs, items
 from ..storage.catalogs import Catalog
 from ..storage.changeset import Changeset
@@ -65,11 +65,20 @@ def unsynced_size(tx: Connection, catalog_id: int, search: SavedSearch, prefix: 
     return size(tx, catalog_id, search, prefix, root_id)
 
 
+def select(tx: Connection, catalog_id: int, selection: Selection) -> list[int]:
+    """The ids of the items that a selection matches; refused if it matches none."""
+    ids = items.selected_ids(tx, catalog_id, selection)
+    if not ids:
+        raise invalid("selection", "matches no item", reason="EMPTY_SELECTION")
+    return ids
+
+
 def remove(tx: Connection, catalog: Catalog, selection: Selection) -> int:
     """Take items out of the catalog; their files stay. Refused while a writer has one of them in hand."""
     changeset = Changeset(tx, catalog.catalog_id)
-    ids = items.selected_ids(tx, catalog.catalog_id, selection)
+    ids = select(tx, catalog.catalog_id, selection)
     for some in parts(ids):
+        items.lock(tx, catalog.catalog_id, some)
         if items.in_flight(tx, catalog.catalog_id, some):
             raise Unavailable(
                 "CATALOG_BUSY",
@@ -82,11 +91,18 @@ def remove(tx: Connection, catalog: Catalog, selection: Selection) -> int:
     return len(ids)
 
 
-def retry(tx: Connection, catalog: Catalog, selection: Selection, reasons: set[str]) -> int:
-    """Let failed items be tried again at once; returns how many. `reasons` empty: whatever they failed for."""
+def retry(tx: Connection, catalog: Catalog, selection: Selection | None, reasons: set[str]) -> int:
+    """Let failed items be tried again at once, or only those of a selection; returns how many.
+
+    `reasons` empty: whatever they failed for.
+    """
     changeset = Changeset(tx, catalog.catalog_id)
     retried = 0
-    for some in parts(items.selected_ids(tx, catalog.catalog_id, selection)):
+    if selection is None:
+        ids = items.selected_ids(tx, catalog.catalog_id, Selection(saved_search=SavedSearch.FAILED))
+    else:
+        ids = select(tx, catalog.catalog_id, selection)
+    for some in parts(ids):
         for item in items.get_many(tx, catalog.catalog_id, some):
             if item.state is ItemState.FAILED and (not reasons or item.failure in reasons):
                 changeset.update(item, item_state.retried(item, changeset.now))

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from ..files.plan import Identity
 from ..files.tags import Tags
-from ..storage import history, intents, items, leases, runs
+from ..storage import catalogs, history, intents, items, leases, runs
 from ..storage.changeset import Changeset
 from ..storage.intents import Intent
 from ..storage.item import Item
@@ -78,6 +78,8 @@ def acknowledge(tx: Connection, catalog_id: int, outcomes: Sequence[Outcome]) ->
 
     One whose lease no longer stands is not accepted: its intent stays, and whoever claims the item next settles it.
     """
+    # First, as it may be waited for: a lease that ends in that time is not valid.
+    catalogs.lock(tx, catalog_id)
     valid = leases.valid(tx, [outcome.claim for outcome in outcomes])
     accepted = [outcome for outcome in outcomes if outcome.claim.token in valid]
     results = [outcome for outcome in accepted if not isinstance(outcome, GivenBack)]

@@ -10,6 +10,7 @@ from ..files.policy import Policy
 from ..files.tags import Tags, difference
 from ..storage.catalogs import Catalog
 from ..storage.item import Item
+from .fields import field_of
 
 _RIGHTS = {"namespace_uri": "http://ns.adobe.com/xap/1.0/rights/", "prefix": "xmpRights"}
 _PLUS = {"namespace_uri": "http://ns.useplus.org/ldf/xmp/1.0/", "prefix": "plus"}
@@ -50,6 +51,9 @@ def to_write(policy: Policy, item: Item, tags: Tags) -> bool:
 def check_policy(policy: Mapping[str, Any]) -> dict[str, Any]:
     """The policy as it is stored, all defaults filled in; raises `InvalidArgument` for one that can't be."""
     try:
-        return Policy.from_json(policy).to_json()
+        checked = Policy.from_json(policy)
     except (KeyError, TypeError, ValueError) as error:
         raise invalid("policy", str(error)) from error
+    for name in sorted(checked.excluded_fields):
+        field_of(name, checked.custom_fields, "policy.excluded_fields")
+    return checked.to_json()

@@ -18,12 +18,13 @@ def once(tx: Connection, key: RequestKey | None, work: Callable[[Connection], by
     """
     if key is None:
         return work(tx)
-    answer = first_answer(tx, key)
-    if answer is not None:
+    if requests.begin(tx, key):
+        answer = work(tx)
+        requests.set_answer(tx, key, answer)
         return answer
-    answer = work(tx)
-    requests.insert(tx, key, answer)
-    return answer
+    known = first_answer(tx, key)
+    assert known is not None  # only a bulk edit is answered in a later transaction
+    return known
 
 
 def first_answer(tx: Connection, key: RequestKey) -> bytes | None:

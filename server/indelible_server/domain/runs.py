@@ -6,13 +6,14 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
-from ..errors import FailedPrecondition, NotFound, invalid
+from ..errors import FailedPrecondition, NotFound
 from ..storage import catalogs, items, runs
 from ..storage.catalogs import Catalog
 from ..storage.ids import new_id
 from ..storage.item import Item, ItemState
 from ..storage.items import Selection
 from ..storage.runs import Run
+from .items import select
 from .principal import Principal
 
 GIVE_UP_MS = 3600 * 1000
@@ -104,9 +105,7 @@ def _frozen(tx: Connection, catalog: Catalog, selection: Selection | None, max_i
     """The ids that a run is kept to; None for everything."""
     if selection is None:
         return None if max_items is None else items.first_unsynced(tx, catalog.catalog_id, max_items)
-    ids = items.selected_ids(tx, catalog.catalog_id, selection)
-    if not ids:
-        raise invalid("selection", "matches no item", reason="EMPTY_SELECTION")
+    ids = select(tx, catalog.catalog_id, selection)
     return ids if max_items is None else runs.unsynced_among(tx, catalog.catalog_id, ids)[:max_items]
 
 

@@ -77,12 +77,14 @@ def may_write(tx: Connection, catalog_id: int) -> bool:
 def tend_runs(tx: Connection) -> None:
     """End runs whose last members were counted without a write, or wait for an offline root for too long."""
     for catalog in catalogs.list_all(tx):
-        run = runs.active(tx, catalog.catalog_id)
-        if run is not None:
+        if runs.active(tx, catalog.catalog_id) is not None:
             catalogs.lock(tx, catalog.catalog_id)
-            run = run_rules.finish_if_done(tx, run)
-            if run.ended_at is None:
-                run_rules.give_up_if_stuck(tx, run, now_ms(tx))
+            _tend(tx, runs.active(tx, catalog.catalog_id))
+
+
+def _tend(tx: Connection, run: Run | None) -> None:
+    if run is not None and run_rules.finish_if_done(tx, run).ended_at is None:
+        run_rules.give_up_if_stuck(tx, run, now_ms(tx))
 
 
 def _due(tx: Connection, catalog: Catalog, counts: Counts, run: Run | None) -> Due:
@@ -91,8 +93,10 @@ def _due(tx: Connection, catalog: Catalog, counts: Counts, run: Run | None) -> D
         return Due()
     later = due.not_yet(tx, catalog.catalog_id, now_ms(tx))
     quiet, retry = later.get(ItemState.PENDING, NotYet()), later.get(ItemState.FAILED, NotYet())
-    offline = tuple((root.root_id, root.unsynced) for root in catalog.roots if root.offline_since is not None)
-    waiting = counts.unsynced - counts.failed - counts.conflicted - counts.held - sum(number for _, number in offline)
+    writable = [root for root in catalog.roots if not root.read_only]
+    offline = tuple((root.root_id, root.unsynced) for root in writable if root.offline_since is not None)
+    online = sum(root.unsynced for root in writable if root.offline_since is None)
+    waiting = online - counts.failed - counts.conflicted - counts.held
     if run is not None and running and not catalog.auto_sync:
         waiting = min(waiting, run.total - run.counted)
     return Due(

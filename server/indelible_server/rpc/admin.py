@@ -10,9 +10,10 @@ from sqlalchemy import Connection
 
 from ..domain.edits import EDITS_A_CALL
 from ..storage import catalogs, intents, migrate, requests, writers
+from ..storage.writers import Writer
+from . import paging
 from .app import App
 from .convert import how_long, when, writer_message
-from .paging import PAGE_LIMIT
 from .selections import IDS_LIMIT
 from .wrapper import Context
 
@@ -35,9 +36,23 @@ class AdminService(admin_service_pb2_grpc.AdminServiceServicer):
     async def ListWriters(
         self, request: admin_service_pb2.ListWritersRequest, context: Context
     ) -> admin_service_pb2.ListWritersResponse:
-        alive = await self._app.read(writers.alive)
-        messages = [writer_message(writer) for writer in alive]
-        return admin_service_pb2.ListWritersResponse(writers=messages, total_size=len(messages))
+        return _writers(request, await self._app.read(writers.alive))
+
+
+def _writers(
+    request: admin_service_pb2.ListWritersRequest, alive: list[Writer]
+) -> admin_service_pb2.ListWritersResponse:
+    size, after = paging.page_size(request), paging.position(request)
+    rest = [each for each in sorted(alive, key=_place) if _place(each) > after]
+    return admin_service_pb2.ListWritersResponse(
+        writers=[writer_message(each) for each in rest[:size]],
+        next_page_token=paging.next_token(request, _place(rest[size - 1])) if len(rest) > size else "",
+        total_size=len(alive),
+    )
+
+
+def _place(writer: Writer) -> list[str]:
+    return [writer.host, writer.writer_id]
 
 
 def _info(tx: Connection, is_sqlite: bool, started_at: int) -> admin_pb2.ServerInfo:
@@ -50,7 +65,7 @@ def _info(tx: Connection, is_sqlite: bool, started_at: int) -> admin_pb2.ServerI
         start_time=when(started_at),
         limits=admin_pb2.ServerLimits(
             max_message_bytes=MESSAGE_BYTES,
-            max_page_size=PAGE_LIMIT,
+            max_page_size=paging.PAGE_LIMIT,
             max_selection_ids=IDS_LIMIT,
             max_edits=EDITS_A_CALL,
         ),

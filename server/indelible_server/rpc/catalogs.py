@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from ..domain import catalogs
 from ..domain.catalogs import ApprovedRoot
 from ..domain.principal import Principal
-from ..errors import Aborted, FailedPrecondition, invalid
+from ..errors import Aborted, FailedPrecondition, InvalidArgument, NotFound, invalid
 from ..files import marker
 from ..storage.catalogs import DEFAULT_QUIET_MS, Catalog
 from . import paging
@@ -93,7 +93,7 @@ async def _update(
     kept = {root.id for root in request.catalog.roots if root.id}
     if kept - known:
         unknown = ", ".join(sorted(kept - known))
-        raise NotFound("ROOT_NOT_FOUND", f"catalog.roots: has no root {unknown}", field="catalog.roots", root_id=unknown)
+        raise NotFound("ROOT_NOT_FOUND", f"There is no root {unknown}.", field="catalog.roots", root_id=unknown)
     approved = await _approve(app, added, "catalog.roots")
     removed = sorted(known - kept) if in_mask else []
 
@@ -137,21 +137,27 @@ async def _delete(
 async def _approve(app: App, specs: Any, at: str) -> list[ApprovedRoot]:
     if len(specs) > ROOTS_A_CATALOG:
         raise invalid(at, f"has more than {ROOTS_A_CATALOG} roots")
-    approved = []
+    folders: list[bytes] = []
     for place, spec in enumerate(specs):
         field = f"{at}[{place}].path"
-        real = await app.long(_looked_at, marker.real_folder, field, spec.path)
-        await app.read(catalogs.check_no_overlap, real, field)
-        root = await app.long(_looked_at, marker.approve, field, real, spec.read_only)
+        real = await app.long(_looked_at, field, spec.path, marker.real_folder, spec.path)
+        await app.read(catalogs.check_no_overlap, real, field, also=folders)
+        folders.append(real)
+    # Only when all of them can be: a refused request leaves no marker behind.
+    approved = []
+    for place, (spec, real) in enumerate(zip(specs, folders, strict=True)):
+        field = f"{at}[{place}].path"
+        root = await app.long(_looked_at, field, spec.path, marker.approve, real, spec.read_only)
         approved.append(ApprovedRoot(root.root_id, root.path, root.read_only, root.identity))
     return approved
 
 
-def _looked_at(look: Callable[..., T], field: str, *arguments: Any) -> T:
+def _looked_at(field: str, path: str, look: Callable[..., T], *arguments: Any) -> T:
     try:
         return look(*arguments)
     except marker.NotARoot as error:
-        raise invalid(field, str(error), reason=error.reason) from error
+        kind = FailedPrecondition if error.reason == "ROOT_NOT_WRITABLE" else InvalidArgument
+        raise kind(error.reason, f"{field}: {error}", field=field, path=path) from error
 
 
 def _page(
@@ -188,7 +194,7 @@ def _masked(catalog: Catalog, request: catalog_service_pb2.UpdateCatalogRequest)
         elif path in ("schedule", "budget"):
             raise NotYetAvailable(f"A {path}", field=f"catalog.{path}")
         elif path != "roots":
-            raise invalid("update_mask", f"{path!r} is not a field that can be changed", reason="UNKNOWN_FIELD")
+            raise invalid("update_mask", f"{path!r} can't be changed", reason="UNKNOWN_FIELD", name=path)
     return replace(catalog, policy=stored_policy(policy, fields))
 
 

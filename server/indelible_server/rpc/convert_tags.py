@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from google.protobuf.message import Message
 from indelible.v1 import tags_pb2
 
-from ..domain.edits import Edit
-from ..errors import invalid
+from ..domain.edits import EDITS_A_CALL, Edit
+from ..errors import invalid, too_large
 from ..files.tags import Tags
 
 SCALARS = (
@@ -63,6 +64,8 @@ def diff_message(changes: Mapping[str, Sequence[Any]]) -> tags_pb2.TagsDiff:
 
 def edits(messages: Sequence[tags_pb2.Edit]) -> list[Edit]:
     """The edits of a request, one for each field; their values are not checked yet."""
+    if len(messages) > EDITS_A_CALL:
+        raise too_large("edits", "max_edits", EDITS_A_CALL)
     return [edit for position, message in enumerate(messages) for edit in _edits(message, f"edits[{position}]")]
 
 
@@ -73,7 +76,8 @@ def _edits(message: tags_pb2.Edit, at: str) -> list[Edit]:
     found = _KINDS[kind](getattr(message, kind))
     if not found:
         raise invalid(f"{at}.{kind}", "names no field", reason="EMPTY_EDITS")
-    return found
+    at = f"{at}.{kind}"
+    return [replace(edit, at=f"{at}.fields[{n}]" if kind == "clear" else at) for n, edit in enumerate(found)]
 
 
 def _add(message: tags_pb2.AddValues) -> list[Edit]:
@@ -86,7 +90,7 @@ def _replace(message: tags_pb2.ReplaceValue) -> list[Edit]:
 
 
 def _shift(message: tags_pb2.ShiftTime) -> list[Edit]:
-    return [Edit("shift", message.field or "taken_at", seconds=message.by.ToTimedelta().total_seconds())]
+    return [Edit("shift", message.field or "taken_at", seconds=message.by.seconds + message.by.nanos / 1e9)]
 
 
 _KINDS: dict[str, Callable[[Any], list[Edit]]] = {

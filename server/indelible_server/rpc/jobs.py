@@ -48,8 +48,9 @@ def _list(tx: Connection, who: Principal, request: job_service_pb2.ListJobsReque
     catalog_ids = None if who.catalogs is None else sorted(who.catalogs)
     if request.catalog:
         catalog_ids = [catalogs.find(tx, who, request.catalog).catalog_id]
-    if not all(kind in job_pb2.JobKind.values() for kind in request.kinds):
-        raise invalid("kinds", "has a number that is not a kind")
+    for place, kind in enumerate(request.kinds):
+        if kind not in job_pb2.JobKind.values() or not kind:
+            raise invalid(f"kinds[{place}]", f"{kind} is not a kind")
     kinds = [job_pb2.JobKind.Name(kind).removeprefix("JOB_KIND_") for kind in request.kinds]
     size, after = paging.page_size(request), paging.position(request)
     conditions = job_store.Conditions(catalog_ids, kinds, request.active)

@@ -14,7 +14,7 @@ from ..errors import invalid
 from ..storage import items
 from ..storage import runs as run_store
 from ..storage.catalogs import Catalog
-from ..storage.items import Page, SavedSearch, Selection
+from ..storage.items import Page, SavedSearch
 from . import paging
 from .app import App, Work
 from .convert import failure_message, run_message, status_message, value_of
@@ -193,7 +193,6 @@ def _retrier(request: sync_service_pb2.RetryFailuresRequest) -> Work[sync_servic
 
     def work(tx: Connection, who: Principal) -> sync_service_pb2.RetryFailuresResponse:
         catalog = catalogs.find(tx, who, request.catalog)
-        failed = chosen or Selection(saved_search=SavedSearch.FAILED)
-        return sync_service_pb2.RetryFailuresResponse(retried=item_rules.retry(tx, catalog, failed, reasons))
+        return sync_service_pb2.RetryFailuresResponse(retried=item_rules.retry(tx, catalog, chosen, reasons))
 
     return work

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.empty_pb2 import Empty
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 
 from ..errors import InvalidArgument, invalid
@@ -27,9 +27,12 @@ def lenient(decode: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
 
     def decoded(data: bytes) -> Any:
         try:
-            return decode(data)
+            message = decode(data)
         except DecodeError:
             return Undecodable(_reason(getattr(decode, "__self__", None), data))
+        # PostgreSQL can't store one, and no text means it.
+        at = next((path for path, text in _texts(message) if "\0" in text), "") if b"\0" in data else ""
+        return Undecodable(invalid(at, "has a zero byte")) if at else message
 
     return decoded
 
@@ -55,6 +58,21 @@ def _not_text(descriptor: Descriptor, data: bytes, depth: int = DEPTH) -> Iterat
         elif field.message_type is not None and depth:
             for path in _not_text(field.message_type, unknown.data, depth - 1):
                 yield f"{field.name}.{path}"
+
+
+def _texts(message: Message) -> Iterator[tuple[str, str]]:
+    """Every text in a message, with the path of its field."""
+    for field, value in message.ListFields():
+        values: Any = [value]
+        if isinstance(value, Mapping):
+            values = [*value.keys(), *value.values()]
+        elif not isinstance(value, Message | str | bytes) and isinstance(value, Iterable):
+            values = value
+        for each in values:
+            if isinstance(each, str):
+                yield field.name, each
+            elif isinstance(each, Message):
+                yield from ((f"{field.name}.{path}", text) for path, text in _texts(each))
 
 
 def _is_text(data: bytes) -> bool:

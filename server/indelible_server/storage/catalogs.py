@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection, Row
 
-from .database import now_ms, touch
+from .database import Overtaken, now_ms, touch
 from .item import dump
 from .tables import catalogs, counters, roots, store
 
@@ -75,9 +75,11 @@ def insert(tx: Connection, catalog: Catalog) -> int:
 
 
 def update(tx: Connection, catalog: Catalog) -> None:
-    """Store changed settings."""
+    """Store changed settings, unless they were changed since this transaction read them: then it is repeated."""
     values = _values(catalog) | {"revision": catalog.revision + 1, "updated_at": now_ms(tx)}
-    tx.execute(sa.update(catalogs).where(catalogs.c.catalog_id == catalog.catalog_id).values(values))
+    as_read = sa.and_(catalogs.c.catalog_id == catalog.catalog_id, catalogs.c.revision == catalog.revision)
+    if not tx.execute(sa.update(catalogs).where(as_read).values(values)).rowcount:
+        raise Overtaken
     touch(tx, catalog.catalog_id)
 
 

@@ -57,11 +57,10 @@ def unfinished(tx: Connection) -> list[Change]:
 
 def take(tx: Connection, change: Change, limit: int) -> list[int]:
     """Take the next items off the change."""
-    of_change = sa.and_(change_items.c.catalog_id == change.catalog_id, change_items.c.change_id == change.change_id)
-    query = sa.select(change_items.c.item_id).where(of_change).order_by(change_items.c.item_id).limit(limit)
+    query = sa.select(change_items.c.item_id).where(*_left_of(change)).order_by(change_items.c.item_id).limit(limit)
     ids = list(tx.scalars(query))
     if ids:
-        tx.execute(sa.delete(change_items).where(of_change, change_items.c.item_id <= ids[-1]))
+        tx.execute(sa.delete(change_items).where(*_left_of(change), change_items.c.item_id <= ids[-1]))
     return ids
 
 
@@ -72,12 +71,17 @@ def progress(tx: Connection, change: Change) -> None:
 
 
 def delete(tx: Connection, change: Change) -> None:
-    """Remove a change that is worked off; its answer is with the request."""
+    """Remove a change and what is left of it; its answer is with the request."""
+    tx.execute(sa.delete(change_items).where(*_left_of(change)))
     tx.execute(sa.delete(changes).where(*_key(change)))
 
 
 def _key(change: Change) -> tuple[sa.ColumnElement[bool], ...]:
     return changes.c.catalog_id == change.catalog_id, changes.c.change_id == change.change_id
+
+
+def _left_of(change: Change) -> tuple[sa.ColumnElement[bool], ...]:
+    return change_items.c.catalog_id == change.catalog_id, change_items.c.change_id == change.change_id
 
 
 def _change(row: Row[Any]) -> Change:

@@ -30,6 +30,10 @@ SQLITE_BUSY_MS = 10_000
 REPEATABLE_STATES = {"40001", "40P01"}
 
 
+class Overtaken(Exception):
+    """Another transaction has changed what this one read and was about to write: it is repeated whole."""
+
+
 class Database:
     """Opens the store's database. Safe for threads; one object a process.
 
@@ -134,8 +138,8 @@ class Database:
         for number in range(1, ATTEMPTS + 1):
             try:
                 return attempt()
-            except DBAPIError as error:
-                if not _repeatable(error):
+            except (DBAPIError, Overtaken) as error:
+                if isinstance(error, DBAPIError) and not _repeatable(error):
                     raise _as_unavailable(error) from error
                 if number == ATTEMPTS:
                     raise Unavailable("STORE_BUSY", "The database is busy; try again.") from error

@@ -141,6 +141,12 @@ def newest_edit(tx: Connection, catalog_id: int, ids: Sequence[int]) -> int:
     return highest
 
 
+def lock(tx: Connection, catalog_id: int, ids: Sequence[int]) -> None:
+    """Take these items: no writer claims them any more, and one that has just done so is seen from now on."""
+    query = sa.select(items.c.item_id).where(items.c.catalog_id == catalog_id, items.c.item_id.in_(ids))
+    tx.execute(query.order_by(items.c.item_id).with_for_update())
+
+
 def in_flight(tx: Connection, catalog_id: int, ids: Sequence[int]) -> set[int]:
     """Those of these items that a writer has in hand, or had when it died: what their files hold is not settled."""
     found: set[int] = set()

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from .database import now_ms
 from .tables import requests
@@ -37,24 +39,23 @@ def find(tx: Connection, key: RequestKey) -> Known | None:
     return None if row is None else Known(row.digest, row.answer)
 
 
-def insert(tx: Connection, key: RequestKey, answer: bytes | None) -> None:
-    """Store a request with its answer, in the transaction of the edit itself; forgets what is past retention."""
+def begin(tx: Connection, key: RequestKey) -> bool:
+    """Store a request without an answer yet, in the transaction of the edit itself; False if it is known already.
+
+    One that another transaction has just begun is waited for. Forgets what is past retention.
+    """
     now = now_ms(tx)
-    tx.execute(
-        sa.insert(requests).values(
-            principal=key.principal,
-            call=key.call,
-            request_id=key.request_id,
-            digest=key.digest,
-            answer=answer,
-            created_at=now,
-        )
-    )
+    values = {name: getattr(key, name) for name in RequestKey.__dataclass_fields__} | {"created_at": now}
+    insert = sqlite_insert if tx.dialect.name == "sqlite" else postgresql_insert
+    begun = tx.execute(
+        insert(requests).values(values).on_conflict_do_nothing().returning(requests.c.request_id)
+    ).first()
     tx.execute(sa.delete(requests).where(requests.c.created_at < now - KEPT_MS, requests.c.answer.is_not(None)))
+    return begun is not None
 
 
 def set_answer(tx: Connection, key: RequestKey, answer: bytes) -> None:
-    """Store the answer of a request that was being worked off."""
+    """Store the answer of a request that was begun."""
     tx.execute(sa.update(requests).where(*_where(key)).values(answer=answer))
 
 

@@ -85,11 +85,16 @@ def frozen_among(tx: Connection, run: Run, item_ids: Sequence[int]) -> set[int]:
 
 def unfinished(tx: Connection, run: Run, *, online_only: bool = False) -> bool:
     """Whether a member is left that a writer will still take."""
-    query = sa.select(items.c.item_id).where(
-        items.c.catalog_id == run.catalog_id, items.c.due_at.is_not(None), members(run)
-    )
+    its_roots = sa.select(roots.c.root_id).where(roots.c.catalog_id == run.catalog_id, roots.c.read_only.is_(False))
     if online_only:
-        query = query.where(items.c.root_id.in_(_online_roots(run.catalog_id)))
+        its_roots = its_roots.where(roots.c.offline_since.is_(None))
+    query = sa.select(items.c.item_id).where(
+        items.c.catalog_id == run.catalog_id,
+        items.c.due_at.is_not(None),
+        items.c.missing_since.is_(None),
+        items.c.root_id.in_(its_roots),
+        members(run),
+    )
     return tx.execute(query.limit(1)).first() is not None
 
 
@@ -147,10 +152,6 @@ def newest(tx: Connection, catalog_id: int, limit: int, before: str = "") -> lis
     if before:
         query = query.where(runs.c.run_id < before)
     return [_run(row) for row in tx.execute(query.order_by(runs.c.run_id.desc()).limit(limit))]
-
-
-def _online_roots(catalog_id: int) -> sa.Select[tuple[str]]:
-    return sa.select(roots.c.root_id).where(roots.c.catalog_id == catalog_id, roots.c.offline_since.is_(None))
 
 
 def count(tx: Connection, catalog_id: int) -> int:

@@ -73,9 +73,7 @@ class PostgresWakeups(Wakeups):
             return
         self.deliver(ids)
         self._start(self._send)
-        with self._something:
-            self._pending |= ids
-            self._something.notify()
+        self._send_later(ids)
 
     def close(self) -> None:
         """Stop both threads; what is still pending is left to polling."""
@@ -85,6 +83,11 @@ class PostgresWakeups(Wakeups):
             self._something.notify_all()
         for thread in self._threads:
             thread.join(timeout=3)
+
+    def _send_later(self, ids: set[int]) -> None:
+        with self._something:
+            self._pending |= ids
+            self._something.notify()
 
     def _start(self, work: Callable[[], None]) -> None:
         with self._something:
@@ -112,8 +115,12 @@ class PostgresWakeups(Wakeups):
                 with self._something:
                     self._something.wait_for(lambda: bool(self._pending) or self._closing)
                     ids, self._pending = self._pending, set()
-                for catalog_id in ids:
-                    connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, str(catalog_id)))
+                try:
+                    for catalog_id in ids:
+                        connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, str(catalog_id)))
+                except psycopg.Error:
+                    self._send_later(ids)
+                    raise
                 time.sleep(PAUSE_S)
 
     def _listen(self) -> None:

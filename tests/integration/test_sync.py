@@ -1,0 +1,616 @@
+"""Bringing tags into files: the switch, runs, pauses, verification, merging. On both databases, with real files."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from indelible.v1 import catalog_service_pb2, item_pb2, sync_pb2, sync_service_pb2, tags_pb2
+
+from support.client import Client, add, clear, globs, remove, set_tags
+from support.contract import refused
+from support.photos import Seen, edit_outside, make_photos, pixels, seen, stray_files
+from support.server import RunningServer
+
+# File times are of the kernel's coarse clock, which lags behind by up to a tick.
+TICK_NS = 20_000_000
+
+Library = Callable[..., tuple[str, list[Path]]]
+
+
+@pytest.fixture
+def library(client: Client, name: str, tmp_path: Path) -> Library:
+    """Makes a folder of photos and an imported catalog of them."""
+
+    def make(number: int, *, name: str = name, folder: str = "photos", **settings: Any) -> tuple[str, list[Path]]:
+        paths = make_photos(tmp_path / folder, number)
+        client.create(name, tmp_path / folder, **settings)
+        job = client.import_files(name)
+        assert job.import_counts.added_items == number
+        return name, paths
+
+    return make
+
+
+def times(paths: list[Path]) -> list[int]:
+    return [path.stat().st_mtime_ns for path in paths]
+
+
+def written(paths: list[Path], title: str) -> list[Path]:
+    return [path for path in paths if seen(path).title == title]
+
+
+# --- the switch ---
+
+
+def test_a_new_catalog_is_paused_and_nothing_is_written(client: Client, library: Library) -> None:
+    catalog, paths = library(2)
+    before = times(paths)
+    status = client.status(catalog)
+    assert (status.auto_sync, status.activity) == (sync_pb2.AUTO_SYNC_PAUSED, sync_pb2.ACTIVITY_IDLE)
+    assert (status.total_items, status.unsynced_items, status.text) == (2, 0, "All 2 synchronized")
+    client.edit(catalog, set_tags(title="Edited"))
+    status = client.status(catalog)
+    assert (status.unsynced_items, status.text) == (2, "2 of 2 not synchronized")
+    assert status.activity == sync_pb2.ACTIVITY_IDLE
+    client.nothing_happens(catalog, 1.5)
+    assert times(paths) == before
+
+
+def test_turned_on_it_writes_earlier_edits_and_then_later_ones(client: Client, library: Library) -> None:
+    catalog, paths = library(5)
+    client.edit(catalog, set_tags(title="Earlier"))
+    assert client.switch(catalog, True).auto_sync == sync_pb2.AUTO_SYNC_ON
+    status = client.wait_synced(catalog)
+    assert status.total_items == 5
+    assert written(paths, "Earlier") == paths
+    client.edit(catalog, set_tags(title="Later"), selection=globs("p0001.jpg", "p0003.jpg"))
+    client.wait_synced(catalog)
+    assert written(paths, "Later") == [paths[1], paths[3]]
+    assert not client.status(catalog).HasField("run")
+
+
+def test_the_switch_survives_a_restart(server: RunningServer, client: Client, library: Library) -> None:
+    catalog, paths = library(3)
+    client.edit(catalog, set_tags(title="Before"))
+    client.switch(catalog, True)
+    server.stop()
+    server.start()
+    client = Client(server.stubs())
+    assert client.status(catalog).auto_sync == sync_pb2.AUTO_SYNC_ON
+    client.edit(catalog, set_tags(headline="After"))
+    client.wait_synced(catalog)
+    assert written(paths, "Before") == paths
+    client.switch(catalog, False)
+    server.stop()
+    server.start()
+    client = Client(server.stubs())
+    assert client.status(catalog).auto_sync == sync_pb2.AUTO_SYNC_PAUSED
+    client.edit(catalog, set_tags(title="Paused"))
+    client.nothing_happens(catalog, 1.5)
+    assert written(paths, "Paused") == []
+
+
+def test_paused_again_it_leaves_later_edits_alone(client: Client, library: Library) -> None:
+    catalog, paths = library(2)
+    client.switch(catalog, True)
+    client.edit(catalog, set_tags(title="On"))
+    client.wait_synced(catalog)
+    client.switch(catalog, False)
+    client.edit(catalog, set_tags(title="Off"))
+    client.nothing_happens(catalog, 1.5)
+    assert written(paths, "On") == paths
+
+
+def test_an_acknowledged_switch_is_not_undone_by_a_change_of_other_settings(client: Client, library: Library) -> None:
+    """Both change the same row; neither may write back what it read before the other."""
+    catalog, _ = library(1)
+    catalog_id = client.status(catalog).catalog_id
+    ended = threading.Event()
+
+    def describe() -> None:
+        for number in range(40):
+            client.stubs.catalogs.UpdateCatalog(
+                catalog_service_pb2.UpdateCatalogRequest(
+                    catalog={"id": catalog_id, "description": f"number {number}"},
+                    update_mask={"paths": ["description"]},
+                )
+            )
+        ended.set()
+
+    thread = threading.Thread(target=describe)
+    thread.start()
+    on = False
+    while not ended.is_set():
+        on = not on
+        assert client.switch(catalog, on).auto_sync == (sync_pb2.AUTO_SYNC_ON if on else sync_pb2.AUTO_SYNC_PAUSED)
+        assert client.status(catalog).auto_sync == (sync_pb2.AUTO_SYNC_ON if on else sync_pb2.AUTO_SYNC_PAUSED)
+    thread.join()
+    found = client.stubs.catalogs.GetCatalog(catalog_service_pb2.GetCatalogRequest(catalog=catalog)).catalog
+    assert found.description == "number 39"
+
+
+# --- runs ---
+
+
+def test_a_run_ends_by_itself_with_the_right_counts(client: Client, library: Library) -> None:
+    catalog, paths = library(6)
+    client.edit(catalog, set_tags(title="One"), selection=globs("p000[0-3].jpg"))
+    started = client.start(catalog).run
+    assert (started.total_items, started.selected) == (4, False)
+    run = client.wait_run(catalog)
+    assert run.id == started.id
+    assert run.state == sync_pb2.RUN_STATE_COMPLETED
+    assert (run.done_items, run.failed_items, run.conflicted_items, run.skipped_items) == (4, 0, 0, 0)
+    assert run.bytes_written > 0
+    assert run.start_time.ToNanoseconds() <= run.end_time.ToNanoseconds()
+    status = client.status(catalog)
+    assert (status.auto_sync, status.activity) == (sync_pb2.AUTO_SYNC_PAUSED, sync_pb2.ACTIVITY_IDLE)
+    assert status.unsynced_items == 0
+    assert written(paths, "One") == paths[:4]
+    assert [each.id for each in client.runs(catalog)] == [run.id]
+
+
+def test_a_run_counts_what_fails_and_leaves_the_rest_alone(client: Client, library: Library) -> None:
+    catalog, paths = library(4)
+    client.edit(catalog, set_tags(title="One"))
+    paths[1].unlink()
+    paths[2].write_bytes(b"\xff\xd8\xff\xe0 damaged")
+    run = client.sync(catalog)
+    assert (run.total_items, run.done_items, run.failed_items) == (4, 2, 2)
+    assert run.state == sync_pb2.RUN_STATE_COMPLETED
+    status = client.status(catalog)
+    assert (status.unsynced_items, status.failed_items) == (2, 2)
+    listed = client.stubs.sync.ListFailures(sync_service_pb2.ListFailuresRequest(catalog=catalog))
+    reasons = {each.path: sync_pb2.FailureReason.Name(each.failure.reason) for each in listed.failures}
+    assert reasons == {"p0001.jpg": "FAILURE_REASON_MISSING", "p0002.jpg": "FAILURE_REASON_CORRUPT"}
+    assert listed.total_size == 2
+    assert all(each.failure.message for each in listed.failures)
+    failed = client.items(catalog, saved_search=item_pb2.SAVED_SEARCH_FAILED)
+    assert [item.path for item in failed] == ["p0001.jpg", "p0002.jpg"]
+    assert paths[2].read_bytes() == b"\xff\xd8\xff\xe0 damaged"
+
+
+def test_a_failed_item_is_written_after_it_was_mended_and_retried(client: Client, library: Library) -> None:
+    catalog, paths = library(1)
+    client.edit(catalog, set_tags(title="One"))
+    away = paths[0].with_suffix(".away")
+    paths[0].rename(away)
+    assert client.sync(catalog).failed_items == 1
+    away.rename(paths[0])
+    retried = client.stubs.sync.RetryFailures(sync_service_pb2.RetryFailuresRequest(catalog=catalog)).retried
+    assert retried == 1
+    client.sync(catalog)
+    assert seen(paths[0]).title == "One"
+    assert client.status(catalog).failed_items == 0
+
+
+def test_a_run_covers_what_was_edited_before_it_and_not_what_came_later(
+    server: RunningServer, client: Client, library: Library
+) -> None:
+    catalog, paths = library(6)
+    client.edit(catalog, set_tags(title="Before"), selection=globs("p000[0-2].jpg"))
+    with without_writers(server) as waiting:
+        run = waiting.start(catalog).run
+        assert run.total_items == 3
+        waiting.edit(catalog, set_tags(title="After"), selection=globs("p000[45].jpg"))
+        waiting.edit(catalog, set_tags(headline="Also"), selection=globs("p0000.jpg"))
+        status = waiting.status(catalog)
+        assert status.activity == sync_pb2.ACTIVITY_WAITING
+        assert [sync_pb2.WaitReason.Name(wait.reason) for wait in status.waits] == ["WAIT_REASON_NO_WRITERS"]
+    client = Client(server.stubs())
+    ended = client.wait_run(catalog)
+    assert (ended.id, ended.state) == (run.id, sync_pb2.RUN_STATE_COMPLETED)
+    assert (ended.total_items, ended.done_items) == (3, 3)
+    client.nothing_happens(catalog, 1.5)
+    assert client.status(catalog).unsynced_items == 2
+    assert written(paths, "Before") == paths[:3]
+    assert written(paths, "After") == []
+    assert client.item(catalog, "p0000.jpg").state == item_pb2.ITEM_STATE_SYNCED
+
+
+def test_a_second_start_is_given_the_first_run(server: RunningServer, client: Client, library: Library) -> None:
+    catalog, _ = library(3)
+    client.edit(catalog, set_tags(title="One"))
+    with without_writers(server) as waiting:
+        first = waiting.start(catalog)
+        second = waiting.start(catalog, selection=globs("p0000.jpg"))
+        assert (first.already_running, first.resumed) == (False, False)
+        assert (second.already_running, second.resumed) == (True, False)
+        assert second.run == first.run
+        answers = at_once(lambda: waiting.start(catalog), 8)
+        assert {answer.run.id for answer in answers} == {first.run.id}
+        waiting.cancel(catalog)
+        answers = at_once(lambda: waiting.start(catalog), 8)
+        assert len({answer.run.id for answer in answers}) == 1
+        assert sorted(answer.already_running for answer in answers) == [False] + [True] * 7
+        assert len(waiting.runs(catalog)) == 2
+        waiting.cancel(catalog)
+
+
+def test_a_cancelled_run_ends_at_once_and_writes_no_more(
+    server: RunningServer, client: Client, library: Library
+) -> None:
+    catalog, paths = library(3)
+    client.edit(catalog, set_tags(title="One"))
+    before = times(paths)
+    with without_writers(server) as waiting:
+        run = waiting.start(catalog).run
+        ended = waiting.cancel(catalog, run.id)
+        assert (ended.id, ended.state) == (run.id, sync_pb2.RUN_STATE_CANCELLED)
+        assert (ended.total_items, ended.skipped_items) == (3, 3)
+        assert waiting.cancel(catalog, run.id) == ended
+        with refused("RUN_NOT_FOUND", code="FAILED_PRECONDITION"):
+            waiting.cancel(catalog)
+    client = Client(server.stubs())
+    client.nothing_happens(catalog, 1.5)
+    assert times(paths) == before
+    assert client.status(catalog).unsynced_items == 3
+    assert client.sync(catalog).done_items == 3
+
+
+def test_a_run_over_a_selection_writes_that_and_nothing_else(client: Client, library: Library) -> None:
+    catalog, paths = library(5)
+    client.edit(catalog, set_tags(title="One"))
+    run = client.sync(catalog, selection=globs("p0001.jpg", "p0003.jpg"))
+    assert run.selected
+    assert (run.total_items, run.done_items) == (2, 2)
+    assert written(paths, "One") == [paths[1], paths[3]]
+    assert client.status(catalog).unsynced_items == 3
+    run = client.sync(catalog, max_items=1)
+    assert (run.total_items, run.done_items) == (1, 1)
+    assert client.status(catalog).unsynced_items == 2
+
+
+def test_a_run_with_nothing_to_do_ends_at_once(client: Client, library: Library) -> None:
+    catalog, _ = library(2)
+    run = client.start(catalog).run
+    assert (run.state, run.total_items) == (sync_pb2.RUN_STATE_COMPLETED, 0)
+
+
+def test_a_pause_stops_at_the_next_file_boundary_and_a_start_resumes_the_run(
+    server: RunningServer, client: Client, library: Library
+) -> None:
+    number = 400
+    catalog, paths = library(number)
+    client.edit(catalog, set_tags(title="One"))
+    run = client.start(catalog).run
+    client.wait(catalog, lambda status: 0 < status.run.done_items)
+    paused = client.pause(catalog)
+    paused_ns = time.time_ns()
+    assert paused.auto_sync == sync_pb2.AUTO_SYNC_PAUSED
+    assert paused.run.state == sync_pb2.RUN_STATE_SUSPENDED
+
+    settled = client.wait(catalog, lambda status: status.in_flight_items == 0)
+    assert 0 < settled.unsynced_items < number, "the run was over before the pause: more files are needed"
+    assert settled.activity == sync_pb2.ACTIVITY_IDLE
+    client.nothing_happens(catalog, 1.5)
+    assert client.status(catalog).unsynced_items == settled.unsynced_items
+    finished_later = [path for path in paths if path.stat().st_mtime_ns > paused_ns + TICK_NS]
+    assert len(finished_later) <= server.writers
+    assert len(written(paths, "One")) == number - settled.unsynced_items
+    assert stray_files(paths[0].parent) == []
+
+    resumed = client.start(catalog)
+    assert (resumed.resumed, resumed.already_running, resumed.run.id) == (True, False, run.id)
+    ended = client.wait_run(catalog)
+    assert (ended.id, ended.state, ended.done_items) == (run.id, sync_pb2.RUN_STATE_COMPLETED, number)
+    assert written(paths, "One") == paths
+
+
+def test_a_pause_also_stops_what_auto_sync_writes(server: RunningServer, client: Client, library: Library) -> None:
+    number = 300
+    catalog, paths = library(number)
+    client.edit(catalog, set_tags(title="One"))
+    client.switch(catalog, True)
+    client.wait(catalog, lambda status: status.unsynced_items < number)
+    client.switch(catalog, False)
+    paused_ns = time.time_ns()
+    settled = client.wait(catalog, lambda status: status.in_flight_items == 0)
+    assert 0 < settled.unsynced_items, "all was written before the switch: more files are needed"
+    client.nothing_happens(catalog, 1.5)
+    assert len([path for path in paths if path.stat().st_mtime_ns > paused_ns + TICK_NS]) <= server.writers
+
+
+# --- what is in the files ---
+
+
+def test_synced_means_verified_by_a_reader_of_its_own(client: Client, library: Library) -> None:
+    catalog, paths = library(3)
+    before = [pixels(path) for path in paths]
+    tags = {"title": "Élan – 夏 & <x>", "rating": 4, "keywords": ["place|Paris", "été"], "credit": "Agency"}
+    client.edit(catalog, set_tags(**tags))
+    client.sync(catalog)
+    for path, picture in zip(paths, before, strict=True):
+        found = seen(path)
+        assert (found.title, found.rating, found.credit) == ("Élan – 夏 & <x>", 4, "Agency")
+        assert set(found.keywords) == {"Paris", "été"}
+        assert pixels(path) == picture
+    item = client.item(catalog, "p0000.jpg")
+    assert item.state == item_pb2.ITEM_STATE_SYNCED
+    assert item.synced_revision == item.revision
+    assert not item.HasField("unsynced_since")
+    assert item.homes[0].tags.title == tags["title"]
+    assert list(item.homes[0].tags.keywords) == tags["keywords"]
+    assert item.size_bytes == paths[0].stat().st_size
+    assert stray_files(paths[0].parent) == []
+
+
+def test_a_second_sync_writes_nothing(client: Client, library: Library) -> None:
+    catalog, paths = library(3)
+    client.edit(catalog, set_tags(title="One"))
+    client.sync(catalog)
+    before = times(paths), [path.read_bytes() for path in paths]
+    assert client.sync(catalog).total_items == 0
+    client.edit(catalog, set_tags(title="One"))
+    assert client.sync(catalog).total_items == 0
+    assert (times(paths), [path.read_bytes() for path in paths]) == before
+
+
+def test_an_edit_that_leaves_nothing_to_write_leaves_the_item_synced(client: Client, library: Library) -> None:
+    catalog, paths = library(1, policy={"excluded_fields": ["flag"]})
+    client.edit(catalog, set_tags(title="Held"))
+    client.sync(catalog)
+    before = times(paths)
+    assert client.edit(catalog, set_tags(title="Held")).changed == 0
+    client.edit(catalog, set_tags(title="Other"))
+    assert client.status(catalog).unsynced_items == 1
+    client.edit(catalog, set_tags(title="Held"))
+    assert client.status(catalog).unsynced_items == 0
+    assert client.edit(catalog, set_tags(flag=1)).changed == 1
+    status = client.status(catalog)
+    assert status.unsynced_items == 0
+    assert client.item(catalog, "p0000.jpg").tags.flag == 1
+    client.edit(catalog, set_tags(title="Other"), clear("title"), set_tags(title="Held"))
+    assert client.status(catalog).unsynced_items == 0
+    client.switch(catalog, True)
+    client.nothing_happens(catalog, 1.2)
+    assert times(paths) == before
+
+
+def test_what_the_file_holds_already_is_not_written_again(client: Client, library: Library) -> None:
+    catalog, paths = library(1)
+    edit_outside(paths[0], title="Same")
+    before = times(paths), paths[0].read_bytes()
+    client.edit(catalog, set_tags(title="Same"))
+    run = client.sync(catalog)
+    assert (run.done_items, run.bytes_written) == (1, 0)
+    assert (times(paths), paths[0].read_bytes()) == before
+
+
+def test_an_outside_edit_of_another_field_survives(client: Client, library: Library) -> None:
+    catalog, paths = library(1)
+    client.edit(catalog, set_tags(title="First", rating=2))
+    client.sync(catalog)
+    edit_outside(paths[0], credit="Outside")
+    client.edit(catalog, set_tags(title="Second"))
+    client.sync(catalog)
+    found = seen(paths[0])
+    assert (found.title, found.rating, found.credit) == ("Second", 2, "Outside")
+    item = client.item(catalog, "p0000.jpg")
+    assert (item.tags.title, item.tags.credit) == ("Second", "Outside")
+    assert item.state == item_pb2.ITEM_STATE_SYNCED
+
+
+def test_an_outside_edit_while_an_edit_waits_survives_too(client: Client, library: Library) -> None:
+    catalog, paths = library(1)
+    client.edit(catalog, set_tags(title="Waiting"))
+    edit_outside(paths[0], credit="Outside")
+    client.sync(catalog)
+    assert (seen(paths[0]).title, seen(paths[0]).credit) == ("Waiting", "Outside")
+    assert client.item(catalog, "p0000.jpg").tags.credit == "Outside"
+
+
+def test_keywords_that_others_wrote_stay_when_ours_come_and_go(client: Client, library: Library) -> None:
+    catalog, paths = library(1)
+    client.edit(catalog, add("keywords", "ours", "also ours"))
+    client.sync(catalog)
+    edit_outside(paths[0], keyword="foreign")
+    client.edit(catalog, add("keywords", "new"), remove("keywords", "ours"))
+    client.sync(catalog)
+    assert set(seen(paths[0]).keywords) == {"also ours", "foreign", "new"}
+    assert set(client.item(catalog, "p0000.jpg").tags.keywords) == {"also ours", "foreign", "new"}
+    edit_outside(paths[0], keyword="late")
+    client.edit(catalog, clear("keywords"))
+    client.sync(catalog)
+    assert set(seen(paths[0]).keywords) == {"late"}
+
+
+def test_a_field_changed_on_both_sides_is_the_catalogs_and_the_files_is_kept(client: Client, library: Library) -> None:
+    catalog, paths = library(1)
+    client.edit(catalog, set_tags(title="Base"))
+    client.sync(catalog)
+    edit_outside(paths[0], title="Theirs")
+    client.edit(catalog, set_tags(title="Ours"))
+    client.sync(catalog)
+    assert seen(paths[0]).title == "Ours"
+
+
+def test_under_file_wins_the_files_value_comes_into_the_catalog(client: Client, library: Library) -> None:
+    catalog, paths = library(1, policy={"conflicts": "CONFLICT_POLICY_FILE_WINS"})
+    client.edit(catalog, set_tags(title="Base"))
+    client.sync(catalog)
+    edit_outside(paths[0], title="Theirs")
+    client.edit(catalog, set_tags(title="Ours", rating=3))
+    client.sync(catalog)
+    assert (seen(paths[0]).title, seen(paths[0]).rating) == ("Theirs", 3)
+    assert client.item(catalog, "p0000.jpg").tags.title == "Theirs"
+
+
+def test_under_hold_a_conflict_is_listed_and_nothing_is_written(client: Client, library: Library) -> None:
+    catalog, paths = library(2, policy={"conflicts": "CONFLICT_POLICY_HOLD"})
+    client.edit(catalog, set_tags(title="Base"))
+    client.sync(catalog)
+    edit_outside(paths[0], title="Theirs")
+    before = paths[0].read_bytes()
+    client.edit(catalog, set_tags(title="Ours"))
+    run = client.sync(catalog)
+    assert (run.done_items, run.conflicted_items) == (1, 1)
+    assert paths[0].read_bytes() == before
+    (item,) = client.items(catalog, saved_search=item_pb2.SAVED_SEARCH_CONFLICTED)
+    (conflict,) = item.conflicts
+    assert (conflict.field, conflict.base.title) == ("title", "Base")
+    assert (conflict.catalog.title, conflict.file.title) == ("Ours", "Theirs")
+    assert client.status(catalog).conflicted_items == 1
+
+
+def test_clearing_takes_a_value_out_of_the_file(client: Client, library: Library) -> None:
+    catalog, paths = library(1)
+    client.edit(catalog, set_tags(title="Gone soon", rating=5, keywords=["a"]))
+    client.sync(catalog)
+    client.edit(catalog, clear("title", "rating", "keywords"))
+    client.sync(catalog)
+    assert seen(paths[0]) == Seen()
+
+
+def test_every_field_comes_back_from_the_file_as_it_was_set(client: Client, library: Library) -> None:
+    catalog, _ = library(1, custom_fields=[{"name": "usage_terms"}, {"name": "marked"}])
+    tags = tags_pb2.Tags(
+        title="t", headline="h", description="d\nd", keywords=["a|b", "c"], people=["Ada"], event="e", rating=-1,
+        label="Red", flag=1, creators=["One", "Two"], copyright="©", credit="cr", source="so", instructions="in",
+        place={"location": "l", "city": "ci", "state": "st", "country": "co", "country_code": "DE"},
+        gps={"lat": 52.5, "lon": -13.25, "alt": 34}, taken_at="2023-05-17T10:20:30+02:00",
+        custom={"usage_terms": {"values": ["none"]}, "marked": {"values": ["True"]}},
+    )  # fmt: skip
+    client.edit(catalog, tags_pb2.Edit(set={"tags": tags}))
+    run = client.sync(catalog)
+    assert run.done_items == 1, client.items(catalog)[0].failure
+    item = client.item(catalog, "p0000.jpg")
+    assert item.state == item_pb2.ITEM_STATE_SYNCED
+    assert item.tags == tags
+    # Read anew by a second catalog's import: what the file itself says.
+    assert item.homes[0].tags == tags
+
+
+def test_a_run_of_thousands_of_edits_in_one_call_is_one_change(client: Client, library: Library) -> None:
+    number = 600
+    catalog, _ = library(number)
+    edited = client.edit(catalog, add("keywords", "many"), request_id="many")
+    assert (edited.matched, edited.changed) == (number, number)
+    assert client.edit(catalog, add("keywords", "many"), request_id="many") == edited
+    assert client.status(catalog).unsynced_items == number
+    assert {tuple(item.tags.keywords) for item in client.items(catalog, page_size=1000)} == {("many",)}
+
+
+# --- time, and several catalogs ---
+
+
+def test_auto_sync_waits_for_the_quiet_period_of_the_last_edit(client: Client, library: Library) -> None:
+    quiet_ms = 1200
+    catalog, paths = library(1, quiet_ms=quiet_ms)
+    before = times(paths)
+    client.switch(catalog, True)
+    client.edit(catalog, set_tags(title="First"))
+    waiting = client.wait(catalog, lambda status: status.activity == sync_pb2.ACTIVITY_WAITING)
+    assert [wait.reason for wait in waiting.waits] == [sync_pb2.WAIT_REASON_QUIET_PERIOD]
+    assert waiting.waits[0].items == 1
+    edited_ns = time.time_ns()
+    client.edit(catalog, set_tags(title="Second"))
+    assert times(paths) == before
+    client.wait_synced(catalog)
+    assert seen(paths[0]).title == "Second"
+    assert times(paths)[0] >= edited_ns + quiet_ms * 1_000_000 - TICK_NS
+    assert waiting.waits[0].until.ToNanoseconds() < edited_ns + quiet_ms * 1_000_000
+
+
+def test_a_run_does_not_wait_for_the_quiet_period(client: Client, library: Library) -> None:
+    catalog, paths = library(1, quiet_ms=3_600_000)
+    client.edit(catalog, set_tags(title="Now"))
+    assert client.sync(catalog).done_items == 1
+    assert seen(paths[0]).title == "Now"
+
+
+def test_catalogs_do_not_touch_each_other(client: Client, library: Library, name: str) -> None:
+    one, one_paths = library(3, folder="one")
+    two, two_paths = library(3, name=f"{name} two", folder="two")
+    before = times(two_paths)
+    for catalog in (one, two):
+        client.edit(catalog, set_tags(title="Edited"))
+    client.switch(one, True)
+    client.wait_synced(one)
+    client.nothing_happens(two, 1.2)
+    assert written(one_paths, "Edited") == one_paths
+    assert times(two_paths) == before
+    assert client.status(two).unsynced_items == 3
+    assert client.status(two).auto_sync == sync_pb2.AUTO_SYNC_PAUSED
+    run = client.sync(two, selection=globs("p0000.jpg"))
+    assert (run.catalog_id, run.done_items) == (client.status(two).catalog_id, 1)
+    assert not client.runs(one)
+
+
+def test_an_edit_during_a_write_is_written_too(client: Client, library: Library) -> None:
+    """Edits come while writers work: the file ends with the last one, and nothing is called synced too early."""
+    catalog, paths = library(4)
+    client.switch(catalog, True)
+    for number in range(30):
+        client.edit(catalog, set_tags(title=f"Number {number}"))
+    client.wait_synced(catalog)
+    assert written(paths, "Number 29") == paths
+
+
+def test_a_share_that_is_gone_waits_and_goes_on_when_it_is_back(client: Client, library: Library) -> None:
+    catalog, paths = library(2)
+    folder = paths[0].parent
+    away = folder.with_name("away")
+    client.edit(catalog, set_tags(title="One"))
+    folder.rename(away)
+    client.switch(catalog, True)
+    status = client.wait(catalog, lambda status: sync_pb2.WAIT_REASON_STORAGE_OFFLINE in reasons(status))
+    assert (status.failed_items, status.unsynced_items) == (0, 2)
+    assert status.activity == sync_pb2.ACTIVITY_WAITING
+    folder.mkdir()
+    (folder / "p0000.jpg").write_bytes(b"another share is mounted here")
+    away_again = folder.with_name("other")
+    folder.rename(away_again)
+    away.rename(folder)
+    client.wait_synced(catalog)
+    assert written(paths, "One") == paths
+    assert (away_again / "p0000.jpg").read_bytes() == b"another share is mounted here"
+
+
+def reasons(status: Any) -> list[int]:
+    return [wait.reason for wait in status.waits]
+
+
+# --- helpers ---
+
+
+@contextlib.contextmanager
+def without_writers(server: RunningServer) -> Any:
+    """The same server, but nobody writes: what is started now waits."""
+    writers = server.writers
+    server.stop()
+    server.writers = 0
+    try:
+        server.start()
+        yield Client(server.stubs())
+        server.stop()
+    finally:
+        server.writers = writers
+        server.start()
+
+
+def at_once(call: Callable[[], Any], number: int) -> list[Any]:
+    """The answers of calls made at the same time."""
+    answers: list[Any] = []
+    ready = threading.Barrier(number)
+
+    def run() -> None:
+        ready.wait()
+        with contextlib.suppress(grpc.RpcError):
+            answers.append(call())
+
+    threads = [threading.Thread(target=run) for _ in range(number)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(answers) == number
+    return answers
