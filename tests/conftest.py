@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from support.databases import Databases
 
 
@@ -38,6 +37,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say plainly which tests were not run, and what they need."""
+    for report in terminalreporter.stats.get("passed", []):
+        for kind, value in report.user_properties:
+            if kind == "figure":
+                terminalreporter.write_line(f"measured: {value} ({report.nodeid.rpartition('::')[2]})")
     skipped = [report for report in terminalreporter.stats.get("skipped", []) if "needs " in str(report.longrepr)]
     for report in skipped:
         reason = str(report.longrepr[2]).rsplit("needs ", 1)[-1] if isinstance(report.longrepr, tuple) else "?"

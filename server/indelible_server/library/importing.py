@@ -62,7 +62,8 @@ def run_import(database: Database, roots: Roots, job: Job) -> None:
                 with roots.open(its_root) as root:
                     _import_root(database, job, catalog, its_root.root_id, root, progress)
     except Cancelled:
-        _end(database, job, progress, jobs.CANCELLED, "Cancelled; what was imported stays.")
+        # The progress that was stored last stands: the part after it is not.
+        database.write(_set_state, job, jobs.CANCELLED, "Cancelled; what was imported stays.")
     except FileProblem as problem:
         _end(database, job, progress, jobs.FAILED, problem.message)
     else:
@@ -92,13 +93,20 @@ def _import_root(database: Database, job: Job, catalog: Catalog, root_id: str, r
 
 def _media(root: Root, below: bytes, counts: Counter[str]) -> Iterator[bytes]:
     """The files below a folder that may be items, or the one file of this name."""
-    identity = root.identity(below) if below else None
-    keys = [below] if identity is not None else (key for key, _ in root.walk(below))
+    keys = [below] if _is_file(root, below) else (key for key, _ in root.walk(below))
     for key in keys:
         if extension(shown(key)) == XMP_EXTENSION:
             counts["sidecars"] += 1
         else:
             yield key
+
+
+def _is_file(root: Root, path: bytes) -> bool:
+    try:
+        with root.open(path):
+            return True
+    except FileProblem:
+        return False
 
 
 def _in_parts(keys: Iterator[bytes]) -> Iterator[list[bytes]]:

@@ -121,7 +121,7 @@ async def _delete(
         if unsynced and not request.force:
             raise FailedPrecondition(
                 "UNSYNCED_ITEMS",
-                f"{unsynced:,} items have edits that are not in their files yet and would be lost. "
+                f"Edits that are not in the files yet would be lost: items not synchronized: {unsynced:,}. "
                 "Synchronize them first, or force it.",
                 catalog_id=str(catalog.catalog_id),
                 unsynced_items=str(unsynced),

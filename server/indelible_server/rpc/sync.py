@@ -11,6 +11,7 @@ from ..domain import catalogs, runs, sync
 from ..domain import items as item_rules
 from ..domain.principal import Principal
 from ..errors import invalid
+from ..storage import catalogs as catalog_store
 from ..storage import items
 from ..storage import runs as run_store
 from ..storage.catalogs import Catalog
@@ -123,6 +124,7 @@ def _starter(request: sync_service_pb2.StartSyncRequest) -> Work[sync_service_pb
 
     def work(tx: Connection, who: Principal) -> sync_service_pb2.StartSyncResponse:
         catalog = catalogs.find(tx, who, request.catalog)
+        catalog_store.lock(tx, catalog.catalog_id)  # of several at the same time, one starts it
         before = run_store.active(tx, catalog.catalog_id)
         run = runs.start(tx, who, catalog, chosen, give_up_ms, max_items)
         resumed = before is not None and before.state != run.state

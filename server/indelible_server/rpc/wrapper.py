@@ -92,7 +92,11 @@ class Wrapper(grpc.aio.ServerInterceptor):
             watch = _Stopwatch(method)
             try:
                 await self._enter(method, watch.request_id, request, context)
-                async for answer in handle(request, context):
+                answers = handle(request, context)
+                if asyncio.iscoroutine(answers):  # the health service writes its answers itself
+                    await answers
+                    return
+                async for answer in answers:
                     yield answer
             except GeneratorExit:
                 raise
