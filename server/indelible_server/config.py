@@ -51,7 +51,7 @@ class Settings:
     def as_environment(self) -> dict[str, str]:
         """The settings for a child process. Not on its command line: a database address may hold a password."""
         values = {entry.name: getattr(self, entry.name) for entry in fields(self)}
-        values |= {"database": self.database_url, "root": os.pathsep.join(self.root)}
+        values |= {"database": self.database_url, "root": "\n".join(self.root)}
         return dict(os.environ) | {PREFIX + name.upper(): str(value) for name, value in values.items()}
 
 
@@ -86,7 +86,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     names = {PREFIX + entry.name.upper(): entry.name for entry in fields(Settings)}
     found: dict[str, Any] = {names[key]: value for key, value in environ.items() if key in names and value}
     if "root" in found:
-        found["root"] = found["root"].split(os.pathsep)
+        found["root"] = found["root"].splitlines()
     return found
 
 

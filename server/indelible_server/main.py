@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Coroutine
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
@@ -71,7 +72,10 @@ def writer(
 
     flags = {key: value for key, value in locals().items() if key not in ("run", "config")}
     settings = _settings(flags, config)
-    if not settings.database:
+    if data is None:
+        # A server on this machine has the default folder for itself.
+        settings = replace(settings, data=os.path.join(settings.data, "writer"))
+    if not settings.database or settings.database.startswith("sqlite"):
         raise _wrong("give --database: writers on a host of their own share a PostgreSQL with the server")
     _run(run, settings)
 

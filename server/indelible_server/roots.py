@@ -18,19 +18,24 @@ class Roots:
     def __init__(self, local: Mapping[str, bytes] | None = None) -> None:
         self._local = local or {}
 
+    def is_present(self, root: catalogs.Root) -> bool:
+        """Whether what is at the root's path on this host is that root, now."""
+        return is_present(self._path(root), root.root_id, root.identity)
+
     @contextlib.contextmanager
     def open(self, root: catalogs.Root) -> Iterator[Root]:
         """The open root; raises `FileProblem` (STORAGE_OFFLINE) if what is there is not it."""
-        path = self._local.get(root.root_id, root.path)
-        if not is_present(path, root.root_id, root.identity):
-            where = path.decode("utf-8", "backslashreplace")
+        if not self.is_present(root):
+            where = self._path(root).decode("utf-8", "backslashreplace")
             raise FileProblem(Reason.STORAGE_OFFLINE, f"{where} is not there, or is another folder than was approved")
-        with Root(path) as opened:
+        with Root(self._path(root)) as opened:
             yield opened
 
     def probe(self, database: Database) -> None:
-        """Note which roots that were offline are back."""
+        """Note which roots that were offline are back. It may take as long as a dead share takes to answer."""
         for root in database.read(catalogs.all_roots):
-            path = self._local.get(root.root_id, root.path)
-            if root.offline_since is not None and is_present(path, root.root_id, root.identity):
+            if root.offline_since is not None and self.is_present(root):
                 database.write(catalogs.set_root_offline, root.root_id, False)
+
+    def _path(self, root: catalogs.Root) -> bytes:
+        return self._local.get(root.root_id, root.path)

@@ -14,19 +14,21 @@ import structlog
 
 from .config import Settings, WrongSetting
 from .domain.changes import finish_changes
+from .errors import Unavailable
 from .library.runner import JobRunner
 from .processes import wait_for_orphans
 from .roots import Roots
 from .rpc.app import App
 from .rpc.items import edit_answer
 from .rpc.server import Server
-from .storage import migrate, tokens
+from .storage import catalogs, migrate, tokens
 from .storage.database import Database
 from .storage.ids import new_id
 from .storage.tokens import Token
 from .writeback.supervisor import Supervisor
 
 GRACE_S = 5.0
+HOUSEKEEPING_S = 5.0
 
 log = structlog.get_logger("server")
 
@@ -45,12 +47,12 @@ async def serve(settings: Settings) -> None:
         await supervisor.start()
         job_runner.start()
         await server.start()
-        finishing = asyncio.create_task(_finish_what_was_begun(app))
+        housekeeping = asyncio.create_task(_keep_house(app))
         with _address_file(settings.data, server.address):
             print(f"indelibled ready on {server.address} data={settings.data}", flush=True)  # noqa: T201 - for whoever started us
             await stopped.wait()
             log.info("stopping")
-        finishing.cancel()
+        housekeeping.cancel()
         await server.stop(GRACE_S)
         await job_runner.stop()
         await supervisor.stop()
@@ -60,15 +62,16 @@ async def serve(settings: Settings) -> None:
 
 async def run_writers(settings: Settings) -> None:
     """Run a write-back host without an API until SIGTERM or SIGINT."""
-    os.makedirs(settings.data, mode=0o700, exist_ok=True)
-    database = open_database(settings)
-    supervisor = Supervisor(database, settings, Roots(settings.local_roots))
-    stopped = _stop_signals()
-    await supervisor.start()
-    print(f"indelibled writer ready with {settings.writers} writers", flush=True)  # noqa: T201 - for whoever started us
-    await stopped.wait()
-    await supervisor.stop()
-    database.close()
+    with data_folder(settings.data):
+        await wait_for_orphans(settings.data)
+        database = open_database(settings)
+        supervisor = Supervisor(database, settings, Roots(settings.local_roots))
+        stopped = _stop_signals()
+        await supervisor.start()
+        print(f"indelibled writer ready with {settings.writers} writers", flush=True)  # noqa: T201 - for whoever started us
+        await stopped.wait()
+        await supervisor.stop()
+        database.close()
 
 
 def open_database(settings: Settings) -> Database:
@@ -117,12 +120,19 @@ def make_local_token(database: Database, data_dir: str) -> None:
     os.replace(temp, path)
 
 
-async def _finish_what_was_begun(app: App) -> None:
-    """Carry on what a crash interrupted: bulk edits and deletions."""
-    finished = await app.long(finish_changes, app.database, edit_answer)
-    if finished:
-        log.info("finished bulk edits of an earlier server", number=finished)
-    await app.finish_deletions()
+async def _keep_house(app: App) -> None:
+    """Carry on what a crash, or a database that went away, has interrupted: bulk edits and deletions."""
+    while True:
+        try:
+            await app.long(finish_changes, app.database, edit_answer)
+            for catalog in await app.read(catalogs.being_deleted):
+                await app.finish_deletion(catalog.catalog_id)
+        except Unavailable as error:
+            log.info("the housekeeping waits for the database", message=error.message)
+        except Exception:
+            # One change that can't be finished must not keep the others from it.
+            log.exception("the housekeeping failed; it is tried again")
+        await asyncio.sleep(HOUSEKEEPING_S)
 
 
 def _stop_signals() -> asyncio.Event:

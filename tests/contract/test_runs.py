@@ -165,7 +165,7 @@ def test_a_run_ends_when_its_last_member_is_none_that_a_writer_takes(
         store_item(database, item, missing_since=1)
     else:
         make_read_only(database, item.root_id)
-    database.write(sync.tend_runs)
+    database.write(sync.tend_run, catalog.catalog_id)
     ended = present(database, run)
     assert ended.state == runs.COMPLETED
     assert counts(ended) == (1, 0, 0, 0, 1)
@@ -175,10 +175,10 @@ def test_a_run_waits_for_a_root_that_is_gone_until_it_gives_up(database: Databas
     edited(database, catalog, "a")
     run = start(database, catalog, give_up_ms=3600_000)
     database.write(catalogs.set_root_offline, catalog.roots[0].root_id, True)
-    database.write(sync.tend_runs)
+    database.write(sync.tend_run, catalog.catalog_id)
     assert present(database, run).state == runs.RUNNING
     _progressed(database, run, 1)
-    database.write(sync.tend_runs)
+    database.write(sync.tend_run, catalog.catalog_id)
     ended = present(database, run)
     assert ended.state == runs.GAVE_UP
     assert counts(ended) == (1, 0, 0, 0, 1)
@@ -188,7 +188,7 @@ def test_a_run_with_something_to_do_does_not_give_up(database: Database, catalog
     edited(database, catalog, "a")
     run = start(database, catalog, give_up_ms=1)
     _progressed(database, run, 1)
-    database.write(sync.tend_runs)
+    database.write(sync.tend_run, catalog.catalog_id)
     assert present(database, run).state == runs.RUNNING
 
 
@@ -198,7 +198,7 @@ def test_a_run_that_ended_meanwhile_is_not_ended_again(postgresql: Database) -> 
     edited(postgresql, catalog, "a")
     run = start(postgresql, catalog)
     (claimed,) = claim(postgresql, catalog, run=run)
-    tending = threading.Thread(target=postgresql.write, args=(sync.tend_runs,))
+    tending = threading.Thread(target=postgresql.write, args=(sync.tend_run, catalog.catalog_id))
 
     def work(tx: Connection) -> None:
         catalogs.lock(tx, catalog.catalog_id)

@@ -129,7 +129,7 @@ def test_a_catalog_wakes_other_hosts_ten_times_a_second_at_most_and_for_its_newe
     until(lambda: seen.extend(_revisions(other_postgresql, heard)) or last in seen)
     took = time.monotonic() - begun
     assert edits > 15
-    assert 1 <= len(seen) <= took / wakeups.PAUSE_S + 2
+    assert 1 <= len(seen) <= 10 * took + 2
 
 
 def test_a_wake_up_is_not_lost_with_the_connection(

@@ -19,8 +19,12 @@ from support.server import RunningServer
 
 BUF = Path(sys.executable).with_name("buf")
 NODE = Path(__file__).parent / "node"
-INSTALL_PATIENCE_S = 110
+INSTALL_PATIENCE_S = 300
 UNAUTHENTICATED = 16
+
+# The first test that needs Node's packages installs them; how long that takes is not what is tested.
+pytestmark = pytest.mark.timeout(2 * INSTALL_PATIENCE_S)
+
 SERVICES = {"Admin", "Catalog", "Item", "Job", "Library", "Remote", "Sync"}
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
-PATIENCE_S = 60
+PATIENCE_S = 120
 Finished = subprocess.CompletedProcess[str]
 
 

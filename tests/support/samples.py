@@ -43,7 +43,8 @@ def make_item(catalog: Catalog, path: str = "a.jpg", **values: Any) -> Item:
         "width": 10,
         "height": 10,
         "tags": tags,
-        "homes": {"EMBEDDED": tags},
+        "homes": {"embedded": tags},
+        "verified_at": 1,
     }
     return Item(**defaults | values)
 

@@ -189,7 +189,7 @@ class Demo:
             f"  export INDELIBLE_DATA={self.data}\n"
             f"  indelible status {CATALOG}\n"
             f"  indelible items {CATALOG} --limit 5\n"
-            f"  indelible tag {CATALOG} '2024/*' --add keywords='Trips|2024' --set rating=5\n"
+            f"  indelible tag {CATALOG} '2024/**' --add keywords='Trips|2024' --set rating=5\n"
             f"  indelible status {CATALOG} --watch\n\n"
             f"The pictures are in {self.photos}, the server's log is {self.log}. Ctrl-C ends the demo and removes them."
         )

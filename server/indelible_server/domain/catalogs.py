@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from enum import Enum
 
 from sqlalchemy import Connection
 
@@ -122,28 +123,26 @@ def begin_delete(tx: Connection, catalog: Catalog) -> None:
     catalogs.update(tx, from_now)
 
 
-def delete_part(tx: Connection, catalog_id: int) -> bool:
-    """The next part of a deletion; True when nothing is left. While an intent is not settled, nothing goes."""
+class Deletion(Enum):
+    """How far the deletion of a catalog is."""
+
+    DONE = "DONE"
+    MORE = "MORE"
+    WAITING = "WAITING"
+    """A file of it is in a writer's hand, or what became of one is not settled: nothing goes until it is."""
+
+
+def delete_part(tx: Connection, catalog_id: int) -> Deletion:
+    """Carry out the next part of a deletion that was begun. May be repeated, also when it is done."""
+    if catalogs.get(tx, catalog_id) is None:
+        return Deletion.DONE
     catalogs.lock(tx, catalog_id)
-    found = items.page(tx, catalog_id, SavedSearch.ALL, "", "", items.Page(), REMOVED_AT_ONCE)
-    items.lock(tx, catalog_id, [item.item_id for item in found])
     if intents.any_live(tx, catalog_id) or leases.count(tx, catalog_id):
-        return False
-    if found:
-        changeset = Changeset(tx, catalog_id)
-        for item in found:
-            changeset.remove(item)
-        changeset.save()
-        return False
+        return Deletion.WAITING
+    if catalogs.delete_items(tx, catalog_id, REMOVED_AT_ONCE):
+        return Deletion.MORE
     catalogs.delete(tx, catalog_id)
-    return True
-
-
-def finish_deletions(database: Database, wait: Callable[[], object]) -> None:
-    """Carry every deletion that was begun to its end; `wait` is called while a writer still has a file in hand."""
-    for catalog in database.read(catalogs.being_deleted):
-        while not database.write(delete_part, catalog.catalog_id):
-            wait()
+    return Deletion.DONE
 
 
 def _check(catalog: Catalog) -> None:
@@ -169,6 +168,7 @@ def _add_root(tx: Connection, catalog_id: int, approved: ApprovedRoot, field: st
 
 
 def _remove_root(tx: Connection, catalog: Catalog, root_id: str) -> None:
+    catalogs.lock(tx, catalog.catalog_id)
     if items.count(tx, catalog.catalog_id, SavedSearch.ALL, "", root_id):
         raise FailedPrecondition(
             "ROOT_IN_USE", "This root still has items in the catalog. Remove the items first.", root=root_id

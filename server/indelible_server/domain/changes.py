@@ -77,7 +77,7 @@ def edit_tags(database: Database, request: EditRequest, answer: Answer) -> bytes
 
 
 def finish_changes(database: Database, answer: Answer) -> int:
-    """Finish the changes that a crash left behind; returns how many there were."""
+    """Finish the changes that nobody else is finishing; returns how many there were. May be repeated at any time."""
     unfinished = database.read(changes.unfinished)
     for change in unfinished:
         while database.write(_work_off_part, change.catalog_id, change.change_id, answer) is not None:
@@ -124,7 +124,7 @@ def _work_off_part(tx: Connection, catalog_id: int, change_id: str, answer: Answ
             change,
             changed=change.changed + edited.changed,
             first_revision=change.first_revision or edited.first_revision,
-            last_revision=edited.last_revision,
+            last_revision=edited.last_revision or change.last_revision,
         )
         changes.progress(tx, change)
         return change
@@ -139,6 +139,7 @@ def _edit_part(tx: Connection, catalog_id: int, ids: Sequence[int], edits: Seque
     assert catalog is not None
     policy = policies.engine_policy(catalog)
     changeset = Changeset(tx, catalog_id)
+    items.lock(tx, catalog_id, ids)
     in_flight = items.in_flight(tx, catalog_id, ids)
     read_only = {root.root_id for root in catalog.roots if root.read_only}
     changed = 0
@@ -157,7 +158,8 @@ def _edit_part(tx: Connection, catalog_id: int, ids: Sequence[int], edits: Seque
         changeset.update(item, after)
         changeset.note(item, _old_and_new(item.tags, tags, fields), **asdict(by))
     changeset.save()
-    return Edited(changeset.revision, changeset.revision, len(ids), changed)
+    revision = changeset.revision if changed else 0
+    return Edited(revision, revision, len(ids), changed)
 
 
 def _old_and_new(old: Tags, new: Tags, fields: set[str]) -> Mapping[str, list[Value | None]]:

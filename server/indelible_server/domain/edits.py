@@ -92,7 +92,7 @@ def _listed(value: Value | None) -> list[str]:
 def _add(present: Value | None, edit: Edit) -> Value:
     values = _listed(present)
     known = [element(edit.field, value) for value in values]
-    new = [value for value in _listed(edit.value) if element(edit.field, value) not in known]
+    new = [value for value in unique(edit.field, _listed(edit.value)) if element(edit.field, value) not in known]
     position = len(values) if edit.position is None else min(edit.position, len(values))
     return [*values[:position], *new, *values[position:]]
 

@@ -53,7 +53,7 @@ def verified(item: Item, *, written_revision: int, next_edit: int | None, now: i
         return synced(item)
     pending = replace(synced(item), synced_revision=written_revision, unsynced_since=next_edit)
     if item.state is ItemState.HELD:
-        return replace(pending, state=ItemState.HELD)
+        return replace(pending, state=ItemState.HELD, hold=item.hold)
     return replace(pending, state=ItemState.PENDING, due_at=item.due_at or now)
 
 
@@ -74,6 +74,11 @@ def conflicted(item: Item, conflicts: list[dict[str, Any]]) -> Item:
     """The item when file and catalog disagree and the policy is HOLD."""
     state = item.state if item.state is ItemState.HELD else ItemState.CONFLICTED
     return replace(item, state=state, conflicts=conflicts, due_at=None)
+
+
+def unverified(item: Item) -> Item:
+    """The item when its file may hold something else than was last verified: no edit makes it synced by itself."""
+    return replace(item, verified_at=None)
 
 
 def held(item: Item, reason: str) -> Item:

@@ -9,15 +9,16 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from ..files.merge import ConflictPolicy, merge
 from ..files.plan import Identity
-from ..files.tags import Tags
+from ..files.tags import Tags, difference
 from ..storage import catalogs, history, intents, items, leases, runs
 from ..storage.changeset import Changeset
 from ..storage.intents import Intent
 from ..storage.item import Item
 from ..storage.leases import Claim
 from ..storage.runs import Run
-from . import item_state
+from . import item_state, policies
 from .runs import TRIES_IN_A_RUN, finish_if_done, members_among
 
 
@@ -25,13 +26,12 @@ from .runs import TRIES_IN_A_RUN, finish_if_done, members_among
 class Verified:
     """The file was read back and holds these values; also when nothing had to be written.
 
-    `taken_in` are fields whose value came from the file (field -> [ours, file's]), `replaced` the file's values that
-    the catalog's replaced in a conflict.
+    `taken_in` are fields whose value came from the file: field -> [ours when it was planned, the file's]. `replaced`
+    are the file's values that the catalog's replaced in a conflict.
     """
 
     claim: Claim
     homes: dict[str, Tags]
-    tags: Tags
     identity: Identity
     taken_in: dict[str, list[Any]] = field(default_factory=dict)
     replaced: dict[str, list[Any]] = field(default_factory=dict)
@@ -82,16 +82,18 @@ def acknowledge(tx: Connection, catalog_id: int, outcomes: Sequence[Outcome]) ->
     catalogs.lock(tx, catalog_id)
     valid = leases.valid(tx, [outcome.claim for outcome in outcomes])
     accepted = [outcome for outcome in outcomes if outcome.claim.token in valid]
-    results = [outcome for outcome in accepted if not isinstance(outcome, GivenBack)]
+    # Nothing changes for an item that is given back, unless its file may hold what nobody has verified.
+    results = [outcome for outcome in accepted if not isinstance(outcome, GivenBack) or outcome.foreign]
     if results:
         _record(tx, catalog_id, results)
     for outcome in accepted:
         _settle(tx, outcome)
-    leases.release(tx, [outcome.claim for outcome in accepted])
+    # Of all: what was not accepted must be free for others too.
+    leases.release(tx, [outcome.claim for outcome in outcomes])
     return len(accepted)
 
 
-def _record(tx: Connection, catalog_id: int, results: Sequence[Verified | Failed | Conflicted]) -> None:
+def _record(tx: Connection, catalog_id: int, results: Sequence[Outcome]) -> None:
     changeset = Changeset(tx, catalog_id)
     ids = sorted(result.claim.item.item_id for result in results)
     present = {item.item_id: item for item in items.get_many(tx, catalog_id, ids)}
@@ -104,7 +106,7 @@ def _record(tx: Connection, catalog_id: int, results: Sequence[Verified | Failed
         if before is None:
             continue
         after, counted_as = _after(tx, changeset, before, result)
-        if run is not None and before.item_id in members and counted_as:
+        if run is not None and before.item_id in members and counted_as and not _still_member(run, after, counted_as):
             after = replace(after, counted_run=run.run_id)
             tally[counted_as] += 1
             tally["bytes_written"] += result.bytes_written if isinstance(result, Verified) else 0
@@ -114,10 +116,17 @@ def _record(tx: Connection, catalog_id: int, results: Sequence[Verified | Failed
         _count(tx, run, tally)
 
 
-def _after(
-    tx: Connection, changeset: Changeset, before: Item, result: Verified | Failed | Conflicted
-) -> tuple[Item, str]:
+def _still_member(run: Run, after: Item, counted_as: str) -> bool:
+    """Whether an edit that the run covers came in while an earlier one was being written."""
+    return counted_as == "done" and after.unsynced_since is not None and after.unsynced_since <= run.start_revision
+
+
+def _after(tx: Connection, changeset: Changeset, before: Item, result: Outcome) -> tuple[Item, str]:
     """The item after the result, and what a run counts it as: "" for not yet."""
+    if isinstance(result, Failed | GivenBack) and result.foreign:
+        before = item_state.unverified(before)
+    if isinstance(result, GivenBack):
+        return before, ""
     if isinstance(result, Conflicted):
         return item_state.conflicted(before, result.conflicts), "conflicted"
     if isinstance(result, Failed):
@@ -130,11 +139,9 @@ def _after(
 def _verified(tx: Connection, changeset: Changeset, before: Item, result: Verified) -> Item:
     written = result.claim.item
     edits = history.first_edit_after(tx, changeset.catalog_id, [(before.item_id, written.revision)])
-    # What the file brought in stands, unless an edit has come in between: then that edit is merged next time.
-    taken_in = {name: change for name, change in result.taken_in.items() if before.tags.get(name) == change[0]}
-    tags = {name: value for name, value in before.tags.items() if name not in taken_in}
-    tags |= {name: result.tags[name] for name in taken_in if name in result.tags}
-    notes = taken_in | result.replaced
+    tags = _taken_in(tx, before, result) if result.taken_in else before.tags
+    came_in = {name: [before.tags.get(name), tags.get(name)] for name in sorted(difference(before.tags, tags))}
+    notes = came_in | result.replaced
     if notes:
         changeset.note(before, notes, principal="writer", source="RESCAN", run_id=result.claim.run_id)
     after = replace(
@@ -155,6 +162,22 @@ def _verified(tx: Connection, changeset: Changeset, before: Item, result: Verifi
     )
     return item_state.verified(
         after, written_revision=written.revision, next_edit=edits.get(before.item_id), now=changeset.now
+    )
+
+
+def _taken_in(tx: Connection, before: Item, result: Verified) -> Tags:
+    """The item's tags with what others had written into its file; an edit that came in meanwhile is merged with it."""
+    base = {name: ours for name, (ours, _theirs) in result.taken_in.items() if ours is not None}
+    theirs = {name: value for name, (_ours, value) in result.taken_in.items() if value is not None}
+    mine = {name: before.tags[name] for name in result.taken_in if name in before.tags}
+    others = {name: value for name, value in before.tags.items() if name not in result.taken_in}
+    catalog = catalogs.get(tx, before.catalog_id)
+    assert catalog is not None
+    policy = policies.engine_policy(catalog).conflicts
+    # The file is written: under HOLD there is nothing left to hold back, and the later word is the person's.
+    return (
+        others
+        | merge(base, mine, theirs, ConflictPolicy.CATALOG_WINS if policy is ConflictPolicy.HOLD else policy).tags
     )
 
 

@@ -44,6 +44,8 @@ def to_write(policy: Policy, item: Item, tags: Tags) -> bool:
     """Whether a home of the item has to be written for it to hold these tags."""
     if policy.is_catalog_only(item.path, item.format):
         return False
+    if item.verified_at is None:
+        return True
     homes = list(item.homes.values()) or [{}]
     return any(difference(tags, home) - policy.excluded_fields for home in homes)
 

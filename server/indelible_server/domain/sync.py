@@ -74,15 +74,10 @@ def may_write(tx: Connection, catalog_id: int) -> bool:
     return catalog.auto_sync or (run is not None and run.state == runs.RUNNING)
 
 
-def tend_runs(tx: Connection) -> None:
-    """End runs whose last members were counted without a write, or wait for an offline root for too long."""
-    for catalog in catalogs.list_all(tx):
-        if runs.active(tx, catalog.catalog_id) is not None:
-            catalogs.lock(tx, catalog.catalog_id)
-            _tend(tx, runs.active(tx, catalog.catalog_id))
-
-
-def _tend(tx: Connection, run: Run | None) -> None:
+def tend_run(tx: Connection, catalog_id: int) -> None:
+    """End a run whose last members were counted without a write, or wait for an offline root for too long."""
+    catalogs.lock(tx, catalog_id)
+    run = runs.active(tx, catalog_id)
     if run is not None and run_rules.finish_if_done(tx, run).ended_at is None:
         run_rules.give_up_if_stuck(tx, run, now_ms(tx))
 
@@ -91,19 +86,20 @@ def _due(tx: Connection, catalog: Catalog, counts: Counts, run: Run | None) -> D
     running = run is not None and run.state == runs.RUNNING
     if not catalog.auto_sync and not running:
         return Due()
-    later = due.not_yet(tx, catalog.catalog_id, now_ms(tx))
+    now = now_ms(tx)
+    later = due.not_yet(tx, catalog.catalog_id, now)
     quiet, retry = later.get(ItemState.PENDING, NotYet()), later.get(ItemState.FAILED, NotYet())
-    writable = [root for root in catalog.roots if not root.read_only]
-    offline = tuple((root.root_id, root.unsynced) for root in writable if root.offline_since is not None)
-    online = sum(root.unsynced for root in writable if root.offline_since is None)
-    waiting = online - counts.failed - counts.conflicted - counts.held
-    if run is not None and running and not catalog.auto_sync:
-        waiting = min(waiting, run.total - run.counted)
+    offline = [root for root in catalog.roots if root.offline_since is not None and not root.read_only]
+    ready = (catalog.auto_sync and due.anything_ready(tx, catalog.catalog_id, now)) or (
+        run is not None and running and runs.unfinished(tx, run, online_only=True)
+    )
+    # How many exactly is told by no index; the kept counts come close.
+    waiting = counts.unsynced - counts.failed - counts.conflicted - counts.held - quiet.items
     return Due(
-        ready=max(0, waiting - quiet.items),
+        ready=max(waiting, 1) if ready else 0,
         quiet=quiet.items,
         quiet_until=quiet.until,
         retry=retry.items,
         retry_until=retry.until,
-        offline=offline,
+        offline=tuple((root.root_id, root.unsynced) for root in offline),
     )

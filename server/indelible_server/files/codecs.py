@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .dates import InvalidDate, parse_date
@@ -60,6 +60,17 @@ def date_text(raw: str) -> str | None:
         return None
 
 
+def _encode_exif_date(value: str, _old: Raw, _policy: Policy) -> str | None:
+    try:
+        date = parse_date(tidy(value))
+    except InvalidDate:
+        return None
+    if date.hour is None:
+        return None
+    day, _, time = str(replace(date, second=date.second or 0, fraction="", offset=None)).partition("T")
+    return f"{day.replace('-', ':')} {time}"
+
+
 def _colour_number(colours: tuple[str, ...]) -> Codec:
     def encode(value: str, _old: Raw, policy: Policy) -> str | None:
         colour = policy.label_map.get(tidy(value))
@@ -94,6 +105,7 @@ LIST = Codec(lambda value, _old, _policy: _texts(value) or None, lambda raw, _po
 NAMES = Codec(lambda value, _old, _policy: join_names(value) or None, lambda raw, _policy: split_names(raw) or None)
 CODE = Codec(lambda value, _old, _policy: tidy(value).upper() or None, lambda raw, _policy: tidy(raw).upper() or None)
 DATE = Codec(lambda value, _old, _policy: tidy(value) or None, lambda raw, _policy: date_text(raw))
+EXIF_DATE = Codec(_encode_exif_date, lambda raw, _policy: date_text(raw))
 RATING = Codec(lambda value, _old, _policy: str(value), _decode_rating)
 STARS = Codec(lambda value, _old, _policy: str(value) if value >= 0 else None, _decode_rating)
 PERCENT = Codec(

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from . import codecs, keywords
-from .forms import Form, Metadata, Rule, Shape, XmpForm, xmp
+from . import codecs, exif_values, keywords
+from .exif import Ifd
+from .exif_forms import ExifDate, ExifForm, ExifPosition
+from .forms import Block, Form, Metadata, Rule, Shape, XmpForm, xmp
+from .iptc_forms import COUNTRY, IptcDate, IptcForm, IptcKeywords
 from .namespaces import name
 from .policy import CustomField, CustomForm, Policy
 from .structures import PlaceEntry, RegionNames, XmpPosition
-from .tags import CUSTOM, Value, unique
+from .tags import CUSTOM, Value, same, unique
 
+_NATIVE_FIRST = frozenset({"gps", "taken_at"})
+"""Fields that cameras know best: read from Exif first."""
 P, F, E = Rule.PRIMARY, Rule.PRESENT, Rule.FOLLOWER
 TEXT, ALT, BAG, SEQ = Shape.TEXT, Shape.ALT, Shape.BAG, Shape.SEQ
 
@@ -33,10 +38,26 @@ class Field:
         return value
 
     def _values(self, metadata: Metadata, policy: Policy) -> Iterator[Value]:
-        for form in self.forms:
-            value = form.read(metadata, policy) if form.is_source else None
+        for form in in_reading_order(self.name, self.forms, metadata, policy):
+            value = form.read(metadata, policy)
             if value is not None:
                 yield value
+
+
+def in_reading_order(field: str, forms: Sequence[Form], metadata: Metadata, policy: Policy) -> list[Form]:
+    """The forms that a field is read from. Newer IPTC comes first, unless it is XMP's value cut to its own limit."""
+    sources = [form for form in forms if form.is_source]
+    if not metadata.iptc_is_newer or field in _NATIVE_FIRST:
+        return sources
+    told = (form.read(metadata, policy) for form in sources if form.block is Block.XMP)
+    value = next((value for value in told if value is not None), None)
+    newer = [
+        form
+        for form in sources
+        if form.block is Block.IPTC
+        and not (value is not None and same(field, form.read(metadata, policy), form.expected(metadata, value, policy)))
+    ]
+    return [*newer, *sources]
 
 
 class Keywords(Field):
@@ -44,7 +65,8 @@ class Keywords(Field):
 
     def read(self, metadata: Metadata, policy: Policy) -> Value | None:
         paths = _first(PATH_LISTS, metadata, policy)
-        return keywords.combine(paths, _first(FLAT_LISTS, metadata, policy), policy) or None
+        flat = _first(in_reading_order(self.name, FLAT_LISTS, metadata, policy), metadata, policy)
+        return keywords.combine(paths, flat, policy) or None
 
     def complete(self, metadata: Metadata, value: Value | None, policy: Policy) -> Value | None:
         private = [kept for kept in _first(PATH_LISTS, metadata, policy) if policy.is_private(kept)]
@@ -64,14 +86,30 @@ class People(Field):
         return unique(self.name, [person for value in values for person in value]) or None
 
 
-def _place(field: str, prop: str, part: str, codec: codecs.Codec = codecs.TEXT) -> Field:
+def _iptc(dataset: int, limit: int, codec: codecs.Codec = codecs.TEXT) -> IptcForm:
+    return IptcForm(2000 + dataset, limit, codec)
+
+
+def _image(
+    tag: int,
+    rule: Rule,
+    kind: exif_values.ExifKind = exif_values.TEXT,
+    codec: codecs.Codec = codecs.TEXT,
+    *,
+    guarded: bool = False,
+) -> ExifForm:
+    return ExifForm(Ifd.IMAGE, tag, kind, rule, codec, guarded)
+
+
+def _place(field: str, prop: str, part: str, iptc: IptcForm, codec: codecs.Codec = codecs.TEXT) -> Field:
     entries = (
         PlaceEntry(name(f"Iptc4xmpExt:{kind}"), name(f"Iptc4xmpExt:{part}"))
         for kind in ("LocationShown", "LocationCreated")
     )
-    return Field(field, (xmp(prop, P, TEXT, codec), *entries))
+    return Field(field, (xmp(prop, P, TEXT, codec), iptc, *entries))
 
 
+WIDE, NUMBER = exif_values.WIDE, exif_values.NUMBER
 PATH_LISTS = (
     xmp("lr:hierarchicalSubject", P, BAG, keywords.PATHS),
     xmp("digiKam:TagsList", F, SEQ, keywords.SLASHES),
@@ -79,13 +117,27 @@ PATH_LISTS = (
     xmp("MicrosoftPhoto:LastKeywordIPTC", F, BAG, keywords.SLASHES),
     xmp("mediapro:CatalogSets", F, BAG, keywords.PIPES),
 )
-FLAT_LISTS = (xmp("dc:subject", P, BAG, keywords.FLAT), xmp("pdf:Keywords", F, TEXT, keywords.COMMAS))
+FLAT_LISTS = (
+    xmp("dc:subject", P, BAG, keywords.FLAT),
+    xmp("pdf:Keywords", F, TEXT, keywords.COMMAS),
+    IptcKeywords(2025, 64, keywords.FLAT, many=True),
+    _image(0x9C9E, F, WIDE, keywords.SEMICOLONS),
+)
 
 FIELDS: Mapping[str, Field] = {
     field.name: field
     for field in (
-        Field("title", (xmp("dc:title", P, ALT), xmp("acdsee:caption", E))),
-        Field("headline", (xmp("photoshop:Headline", P),)),
+        Field(
+            "title",
+            (
+                xmp("dc:title", P, ALT),
+                xmp("acdsee:caption", E),
+                _iptc(5, 64),
+                _image(0x9C9B, F, WIDE),
+                _image(0x010D, E),
+            ),
+        ),
+        Field("headline", (xmp("photoshop:Headline", P), _iptc(105, 256))),
         Field(
             "description",
             (
@@ -93,6 +145,11 @@ FIELDS: Mapping[str, Field] = {
                 xmp("tiff:ImageDescription", F, ALT, guarded=True),
                 xmp("exif:UserComment", E, ALT, guarded=True),
                 xmp("acdsee:notes", E),
+                _iptc(120, 2000),
+                _image(0x010E, F, guarded=True),
+                _image(0x9C9C, E, WIDE),
+                _image(0x9C9F, E, WIDE),
+                ExifForm(Ifd.EXIF, 0x9286, exif_values.COMMENT, E, guarded=True),
             ),
         ),
         Keywords("keywords", (*PATH_LISTS, *FLAT_LISTS)),
@@ -109,6 +166,7 @@ FIELDS: Mapping[str, Field] = {
                 RegionNames(name("MP:RegionInfo"), (name("MPRI:Regions"),), name("MPReg:PersonDisplayName")),
                 RegionNames(name("Iptc4xmpExt:PersonInImageWDetails"), (), name("Iptc4xmpExt:PersonName")),
                 xmp("mediapro:People", F, BAG, codecs.LIST),
+                IptcForm(2118, 128, codecs.LIST, many=True, rule=E),
             ),
         ),
         Field("event", (xmp("Iptc4xmpExt:Event", P, ALT), xmp("mediapro:Event", E))),
@@ -116,6 +174,8 @@ FIELDS: Mapping[str, Field] = {
             "rating",
             (
                 xmp("xmp:Rating", P, TEXT, codecs.RATING),
+                _image(0x4746, F, NUMBER, codecs.STARS),
+                _image(0x4749, F, NUMBER, codecs.PERCENT),
                 xmp("MicrosoftPhoto:Rating", F, TEXT, codecs.PERCENT),
                 xmp("acdsee:rating", F, TEXT, codecs.STARS),
             ),
@@ -143,30 +203,50 @@ FIELDS: Mapping[str, Field] = {
                 xmp("dc:creator", P, SEQ, codecs.LIST),
                 xmp("tiff:Artist", F, TEXT, codecs.NAMES),
                 xmp("acdsee:author", E, TEXT, codecs.NAMES),
+                IptcForm(2080, 32, codecs.LIST, many=True),
+                _image(0x013B, F, codec=codecs.NAMES),
+                _image(0x9C9D, F, WIDE, codecs.NAMES),
             ),
         ),
-        Field("copyright", (xmp("dc:rights", P, ALT), xmp("tiff:Copyright", F, ALT))),
-        Field("credit", (xmp("photoshop:Credit", P),)),
-        Field("source", (xmp("photoshop:Source", P),)),
-        Field("instructions", (xmp("photoshop:Instructions", P),)),
-        _place("place.location", "Iptc4xmpCore:Location", "Sublocation"),
-        _place("place.city", "photoshop:City", "City"),
-        _place("place.state", "photoshop:State", "ProvinceState"),
-        _place("place.country", "photoshop:Country", "CountryName"),
-        _place("place.country_code", "Iptc4xmpCore:CountryCode", "CountryCode", codecs.CODE),
-        Field("gps", (XmpPosition(P),)),
+        Field(
+            "copyright",
+            (
+                xmp("dc:rights", P, ALT),
+                xmp("tiff:Copyright", F, ALT),
+                _iptc(116, 128),
+                _image(0x8298, F, exif_values.COPYRIGHT),
+            ),
+        ),
+        Field("credit", (xmp("photoshop:Credit", P), _iptc(110, 32))),
+        Field("source", (xmp("photoshop:Source", P), _iptc(115, 32))),
+        Field("instructions", (xmp("photoshop:Instructions", P), _iptc(40, 256))),
+        _place("place.location", "Iptc4xmpCore:Location", "Sublocation", _iptc(92, 32)),
+        _place("place.city", "photoshop:City", "City", _iptc(90, 32)),
+        _place("place.state", "photoshop:State", "ProvinceState", _iptc(95, 32)),
+        _place("place.country", "photoshop:Country", "CountryName", _iptc(101, 64)),
+        _place("place.country_code", "Iptc4xmpCore:CountryCode", "CountryCode", _iptc(100, 3, COUNTRY), codecs.CODE),
+        Field("gps", (ExifPosition(), XmpPosition(P))),
         Field(
             "taken_at",
             (
+                ExifDate(0x9003, 0x9291, 0x9011),
+                # Some programs put it into the wrong directory too, and others read it there.
+                _image(0x9003, F, codec=codecs.EXIF_DATE),
                 xmp("photoshop:DateCreated", P, TEXT, codecs.DATE),
                 xmp("exif:DateTimeOriginal", F, TEXT, codecs.DATE),
                 xmp("xmpDM:shotDate", F, TEXT, codecs.DATE),
                 xmp("xmp:CreateDate", E, TEXT, codecs.DATE),
                 xmp("exif:DateTimeDigitized", E, TEXT, codecs.DATE),
+                IptcDate(2055, 2060),
+                IptcDate(2062, 2063, E),
+                ExifDate(0x9004, 0x9292, 0x9012, E),
             ),
         ),
     )
 }
+
+IN_IPTC = frozenset(field.name for field in FIELDS.values() if any(form.rule is Rule.BLOCK for form in field.forms))
+"""The fields that an IPTC block is to hold."""
 
 _CUSTOM_SHAPES = {CustomForm.LANG_ALT: ALT, CustomForm.BAG: BAG, CustomForm.SEQ: SEQ}
 TABLE_PROPERTIES = frozenset(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from .codecs import TEXT, Codec, Raw
+from .exif import Exif
+from .iptc import Iptc
 from .namespaces import name
-from .policy import Policy
+from .policy import IptcRule, Policy
 from .tags import Value, same
 from .xmp import Array, Packet
 
@@ -16,8 +18,8 @@ from .xmp import Array, Packet
 class Rule(StrEnum):
     """When a form is written.
 
-    PRIMARY always; BLOCK if its block is there; PRESENT if the form itself is there, blank included; FOLLOWER only if
-    it held the field's old value.
+    PRIMARY always; BLOCK if its block is there, or is to be made; PRESENT if the form itself is there, blank included;
+    FOLLOWER only if it held the field's old value. Where Exif cannot be, nothing in it is written.
     """
 
     PRIMARY = "P"
@@ -26,11 +28,27 @@ class Rule(StrEnum):
     FOLLOWER = "E"
 
 
+class Block(StrEnum):
+    """The kinds of metadata blocks that forms are in."""
+
+    XMP = "XMP"
+    IPTC = "IPTC"
+    EXIF = "EXIF"
+
+
 @dataclass
 class Metadata:
-    """What one home carries, parsed. Blocks that are None are not there."""
+    """What one home carries, parsed. Blocks that are None are not there.
+
+    `takes_iptc` says whether a home without an IPTC block could have one. `iptc_is_newer` says that IPTC was changed
+    by a program that left XMP alone, so that it is what the file means.
+    """
 
     xmp: Packet | None = None
+    exif: Exif | None = None
+    iptc: Iptc | None = None
+    takes_iptc: bool = False
+    iptc_is_newer: bool = False
     names: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -41,6 +59,18 @@ class Metadata:
         self.xmp = self.xmp or Packet.empty()
         return self.xmp
 
+    def has(self, block: Block, policy: Policy) -> bool:
+        """Whether a block is there, or is to be made."""
+        if block is Block.EXIF:
+            return self.exif is not None
+        if block is Block.IPTC:
+            return self.iptc is not None or self.begins_iptc(policy)
+        return True
+
+    def begins_iptc(self, policy: Policy) -> bool:
+        """Whether an IPTC block is to be made, since there is none."""
+        return self.iptc is None and self.takes_iptc and policy.iptc is IptcRule.ALWAYS
+
 
 class Form(Protocol):
     """A place for a field's value.
@@ -48,6 +78,10 @@ class Form(Protocol):
     `read` gives None where there is no value. `write` sets it, or removes the form for None; `old` is what the field
     was before. `expected` is what `read` must give after writing: less than the value where the form cannot hold it.
     """
+
+    @property
+    def block(self) -> Block:
+        """Where it is."""
 
     @property
     def rule(self) -> Rule:
@@ -95,6 +129,8 @@ class XmpForm:
     guarded: bool = False
     prefix: str = ""
 
+    block: ClassVar[Block] = Block.XMP
+
     @property
     def is_source(self) -> bool:
         return self.rule is not Rule.FOLLOWER
@@ -139,11 +175,25 @@ class XmpForm:
 
 def follows(form: Form, metadata: Metadata, field_name: str, old: Value | None, policy: Policy) -> bool:
     """Whether a form is to be written when its field changes from `old`."""
-    if form.rule is Rule.PRIMARY:
-        return True
+    if form.rule in (Rule.PRIMARY, Rule.BLOCK):
+        return metadata.has(form.block, policy)
     if not form.is_present(metadata):
         return False
-    return form.rule is not Rule.FOLLOWER or same(field_name, form.read(metadata, policy), old)
+    return form.rule is not Rule.FOLLOWER or echoes(form, metadata, field_name, old, policy)
+
+
+def comes_back(form: Form, metadata: Metadata, new: Value | None, policy: Policy) -> bool:
+    """Whether a follower with a value of its own would be what a field that is to be cleared is read as."""
+    follower = form.rule is Rule.FOLLOWER and form.is_source
+    return new is None and follower and form.read(metadata, policy) is not None
+
+
+def echoes(form: Form, metadata: Metadata, field_name: str, old: Value | None, policy: Policy) -> bool:
+    """Whether a form holds the value `old`, as far as it can."""
+    held = form.read(metadata, policy)
+    return held is not None and (
+        same(field_name, held, old) or same(field_name, held, form.expected(metadata, old, policy))
+    )
 
 
 def xmp(prefixed: str, rule: Rule, shape: Shape = Shape.TEXT, codec: Codec = TEXT, *, guarded: bool = False) -> XmpForm:

@@ -7,7 +7,7 @@ from typing import Any
 
 from .codecs import Codec, Raw
 from .policy import FlatForm, Policy
-from .tags import SEPARATOR, levels, unique
+from .tags import SEPARATOR, levels, tidy, unique
 
 
 def combine(paths: Sequence[str], flat: Sequence[str], policy: Policy) -> list[str]:
@@ -51,12 +51,19 @@ def _encode_paths(value: Any, old: Raw | None, policy: Policy) -> list[str] | No
 
 def _encode_flat(value: Any, old: Raw | None, policy: Policy) -> list[str] | None:
     present = old or []
-    known = {_key(keyword) for keyword in present}
-    form = FlatForm.ALL_LEVELS if _has_all_levels(value, known) else policy.flat_form
+    form = FlatForm.ALL_LEVELS if _has_all_levels(value, {_key(keyword) for keyword in present}) else policy.flat_form
+    flat = _flat_list(value, present, form, policy)
+    if _has_all_levels(value, {_key(keyword) for keyword in flat}):
+        # What stays makes it complete, so the habit will be seen in it: the order must be that of the habit already.
+        flat = _flat_list(value, present, FlatForm.ALL_LEVELS, policy)
+    return flat or None
+
+
+def _flat_list(value: Any, present: Sequence[str], form: FlatForm, policy: Policy) -> list[str]:
     wanted = [part for keyword in value for part in _flat(keyword, form) if not policy.is_private(keyword)]
     needed = {key for keyword in value for key in _keys_below(keyword)}
     kept = [keyword for keyword in present if _key(keyword) in needed or policy.is_private(keyword)]
-    return _spelled([*wanted, *kept], present) or None
+    return _spelled([*wanted, *kept], present)
 
 
 def _encode_slashes(value: Any, old: Raw | None, policy: Policy) -> list[str] | None:
@@ -108,8 +115,18 @@ def _decode_commas(raw: Raw, _policy: Policy) -> list[str] | None:
     return unique("keywords", raw.replace(";", ",").split(",")) or None
 
 
+def _encode_semicolons(value: Any, _old: Raw | None, policy: Policy) -> str | None:
+    words = [part for keyword in value for part in _flat(keyword, policy.flat_form) if not policy.is_private(keyword)]
+    return ";".join(unique("keywords", words)) or None
+
+
+def _decode_semicolons(raw: Raw, _policy: Policy) -> list[str] | None:
+    return unique("keywords", (tidy(word) for word in raw.split(";"))) or None
+
+
 PATHS = Codec(_encode_paths, _decode)
 FLAT = Codec(_encode_flat, _decode)
 PIPES = Codec(_encode_pipes, _decode)
 SLASHES = Codec(_encode_slashes, _decode_slashes)
+SEMICOLONS = Codec(_encode_semicolons, _decode_semicolons)
 COMMAS = Codec(_encode_commas, _decode_commas)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from .fields import fields_of
-from .forms import Metadata, Rule, follows
+from .fields import IN_IPTC, fields_of
+from .forms import Metadata, Rule, comes_back, follows
 from .namespaces import name
 from .policy import Policy
 from .tags import Tags, same
 
 _METADATA_DATE = name("xmp:MetadataDate")
+_OF_EXIF, _OF_IPTC = (name("tiff:NativeDigest"), name("exif:NativeDigest")), (name("photoshop:LegacyIPTCDigest"),)
+"""Digests of native forms, by which old programs tell whether XMP is still in step with them."""
 
 
 def read_tags(metadata: Metadata, policy: Policy) -> Tags:
@@ -23,13 +25,33 @@ def read_tags(metadata: Metadata, policy: Policy) -> Tags:
 def write_tags(metadata: Metadata, old: Tags, new: Tags, changed: Iterable[str], policy: Policy) -> None:
     """Change the fields in `changed` from what `old` says to what `new` says, in every form that is due."""
     fields = fields_of(policy)
-    for key in changed:
+    place = {key: index for index, key in enumerate(fields)}
+    for key in sorted(changed, key=place.__getitem__):
         value, before = fields[key].complete(metadata, new.get(key), policy), old.get(key)
         # All forms are chosen by what is there before the first of them changes.
-        due = [form for form in fields[key].forms if follows(form, metadata, key, before, policy)]
+        due = [
+            form
+            for form in fields[key].forms
+            if follows(form, metadata, key, before, policy) or comes_back(form, metadata, value, policy)
+        ]
         for form in due:
             form.write(metadata, value, before, policy)
+    for outdated in _digests_of_changed(metadata):
+        metadata.packet().remove(outdated)
     metadata.packet().set_text(_METADATA_DATE, datetime.now(UTC).isoformat(timespec="microseconds"))
+
+
+def in_step(metadata: Metadata, changed: frozenset[str], policy: Policy) -> frozenset[str]:
+    """The fields to be written when those in `changed` are: what IPTC says as a whole is brought in line first."""
+    if changed and (metadata.iptc_is_newer or (metadata.begins_iptc(policy) and changed & IN_IPTC)):
+        return changed | (IN_IPTC - policy.excluded_fields)
+    return changed
+
+
+def _digests_of_changed(metadata: Metadata) -> tuple[str, ...]:
+    exif = metadata.exif is not None and metadata.exif.changed
+    iptc = metadata.iptc is not None and metadata.iptc.changed
+    return (*(_OF_EXIF if exif else ()), *(_OF_IPTC if iptc else ()))
 
 
 def stale_fields(metadata: Metadata, tags: Tags, policy: Policy) -> frozenset[str]:

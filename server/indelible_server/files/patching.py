@@ -8,6 +8,7 @@ from .media import MediaFile
 from .plan import Guard, Patch
 
 _GUARD = 32
+_LEVEL_LIMIT = 64 * 1024
 
 
 def trimmed(patch: Patch) -> Patch:
@@ -29,6 +30,31 @@ def _common(a: bytes, b: bytes) -> int:
         else:
             high = middle - 1
     return low
+
+
+def shift_of(patches: Sequence[Patch], offset: int) -> int:
+    """How far the byte at `offset` moves."""
+    return sum(_growth(patch) for patch in patches if patch.offset < offset)
+
+
+def _growth(patch: Patch) -> int:
+    return len(patch.new) - len(patch.old)
+
+
+def levelled(media: MediaFile, patches: Sequence[Patch]) -> Sequence[Patch]:
+    """The same change with patches that keep their lengths, if what one block gains another gives close by."""
+    moving = [index for index, patch in enumerate(patches) if len(patch.old) != len(patch.new)]
+    if not moving or sum(_growth(patch) for patch in patches) != 0:
+        return patches
+    first, last = moving[0], moving[-1]
+    start, end = patches[first].offset, patches[last].offset + len(patches[last].old)
+    if end - start > _LEVEL_LIMIT:
+        return patches
+    old, new, position = media.read(start, end - start), b"", start
+    for patch in patches[first : last + 1]:
+        new += old[position - start : patch.offset - start] + patch.new
+        position = patch.offset + len(patch.old)
+    return [*patches[:first], Patch(start, old, new), *patches[last + 1 :]]
 
 
 def guards(media: MediaFile, patches: Sequence[Patch]) -> tuple[Guard, ...]:

@@ -10,9 +10,9 @@ from dataclasses import replace as changed_to
 from . import sidecar as sidecars
 from .forms import Metadata
 from .merge import ConflictPolicy, Merged, merge_homes
-from .metadata import write_tags
+from .metadata import in_step, write_tags
 from .namespaces import name as xmp_name
-from .patching import guards, trimmed
+from .patching import guards, levelled, trimmed
 from .plan import FilePlan, Home, Identity, Mode, Patch, Plan
 from .policy import HomeChoice, Policy, WriteMode
 from .port import TEMP_PREFIX, Root
@@ -131,18 +131,15 @@ class _Steps:
             return _Step(Home.EMBEDDED)
         if found.refusal or found.container is None:
             raise found.refusal or FileProblem(Reason.UNSUPPORTED, f"{found.format}: nothing can be embedded")
-        if found.container.legacy:
-            raise FileProblem(Reason.UNSUPPORTED, "the file has Exif or IPTC, which would be left stale")
-        if found.embedded.names & {_PROVENANCE}:
+        metadata = found.embedded.metadata
+        if metadata.names & {_PROVENANCE}:
             raise FileProblem(Reason.SIGNED, "the file refers to Content Credentials, which a change would break")
-        if found.embedded.names & {_EXTENDED}:
+        if metadata.names & {_EXTENDED}:
             raise FileProblem(Reason.UNSUPPORTED, "the file's XMP is spread over several segments")
-        write_tags(found.embedded, found.embedded_tags, self.tags, changed, self.policy)
-        packet = found.embedded.packet().to_packet(
-            room=len(found.container.xmp or b""), limit=found.container.xmp_limit
-        )
-        patches = found.container.set_xmp(packet)
-        return _Step(Home.EMBEDDED, changed, self._file(patches))
+        changed = in_step(metadata, changed, self.policy)
+        write_tags(metadata, found.embedded_tags, self.tags, changed, self.policy)
+        patches = found.container.set_blocks(found.embedded.blocks(found.container, self.policy))
+        return _Step(Home.EMBEDDED, changed, self._file(levelled(found.media, patches)))
 
     def _file(self, patches: Sequence[Patch]) -> FilePlan:
         in_place = all(len(patch.old) == len(patch.new) for patch in patches)

@@ -67,7 +67,7 @@ def _reading(found: Survey, target: bytes, policy: Policy) -> Reading:
     tags: Tags = {}
     for held in reversed(homes.values()):
         tags |= held
-    stale = {Home.EMBEDDED: stale_fields(found.embedded, found.embedded_tags, policy)}
+    stale = {Home.EMBEDDED: stale_fields(found.embedded.metadata, found.embedded_tags, policy)}
     if found.sidecar:
         stale[Home.SIDECAR] = stale_fields(found.sidecar.metadata, found.sidecar.tags, policy)
     return Reading(

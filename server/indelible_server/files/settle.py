@@ -64,17 +64,18 @@ def _judged(folder: Folder, name: bytes, plan: FilePlan) -> Outcome:
     try:
         media = folder.open(name)
     except FileProblem as problem:
-        if problem.reason is Reason.MISSING and plan.mode is Mode.CREATE:
-            return Outcome.OLD
-        raise
+        if problem.reason is not Reason.MISSING:
+            raise
+        return Outcome.OLD if plan.mode is Mode.CREATE else Outcome.FOREIGN
     with media:
-        if media.size == plan.new_size and media.holds(plan.new_ranges):
+        if plan.mode is not Mode.PATCH and media.size == plan.new_size and media.holds(plan.new_ranges):
             media.sync()
             return Outcome.NEW
         if plan.mode is not Mode.CREATE and media.size == plan.old_size and media.holds(plan.old_ranges):
             return Outcome.OLD
         if plan.mode is not Mode.PATCH or not _is_torn(media, plan):
             return Outcome.FOREIGN
+    # Also a patch that reads as complete is written once more: after a failed fsync that proves nothing.
     _complete(folder, name, plan)
     return Outcome.NEW
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 from lxml import etree
 
-from .forms import Metadata, Rule
+from .forms import Block, Metadata, Rule
 from .namespaces import name
 from .policy import Policy
 from .tags import ALTITUDE_STEPS, GPS_STEPS, Value, element, same, tidy, unique
@@ -47,6 +48,8 @@ class XmpPosition:
 
     rule: Rule
     is_source: bool = True
+
+    block: ClassVar[Block] = Block.XMP
 
     _LAT = name("exif:GPSLatitude")
     _LON = name("exif:GPSLongitude")
@@ -96,6 +99,8 @@ class PlaceEntry:
     rule: Rule = Rule.FOLLOWER
     is_source: bool = True
 
+    block: ClassVar[Block] = Block.XMP
+
     def is_present(self, metadata: Metadata) -> bool:
         return self._entry(metadata) is not None
 
@@ -141,6 +146,8 @@ class RegionNames:
     only: tuple[str, str] | None = None
     rule: Rule = Rule.PRESENT
     is_source: bool = True
+
+    block: ClassVar[Block] = Block.XMP
 
     def is_present(self, metadata: Metadata) -> bool:
         return self.prop in metadata.names

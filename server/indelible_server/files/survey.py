@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from . import sidecar as sidecars
 from .containers import Container, identify
+from .embedded import Embedded, open_blocks
 from .formats import format_of
 from .forms import Metadata
 from .media import MediaFile
@@ -42,7 +43,7 @@ class Survey:
     identity: Identity
     format: str
     container: Container | None
-    embedded: Metadata
+    embedded: Embedded
     embedded_tags: Tags
     sidecar: SidecarFile | None
     refusal: FileProblem | None
@@ -73,13 +74,9 @@ def survey(
         identity = media.identity
         container = identify(media)
         refusal = container.refusal if container else FileProblem(Reason.UNSUPPORTED, "nothing can be embedded")
-        embedded, warnings = Metadata(), []
-        if container is not None and container.xmp is not None:
-            try:
-                embedded = Metadata(Packet.parse(container.xmp))
-            except FileProblem as damage:
-                refusal = refusal or damage
-                warnings.append(damage.message)
+        embedded = open_blocks(container)
+        refusal = refusal or next(iter(embedded.damage), None)
+        warnings = [damage.message for damage in embedded.damage]
         found = _find_sidecar(folder, name, known, siblings, warnings)
         yield Survey(
             folder=folder,
@@ -89,7 +86,7 @@ def survey(
             format=format_of(name, media.read(0, 64)),
             container=container,
             embedded=embedded,
-            embedded_tags=read_tags(embedded, policy),
+            embedded_tags=read_tags(embedded.metadata, policy),
             sidecar=_load(folder, found, policy) if found else None,
             refusal=refusal,
             warnings=warnings,

@@ -56,18 +56,34 @@ def run_import(database: Database, roots: Roots, job: Job) -> None:
     try:
         if catalog is None or catalog.deleted_at is not None:
             raise Cancelled
-        wanted = job.arguments["root_id"]
-        for its_root in catalog.roots:
-            if wanted in ("", its_root.root_id):
-                with roots.open(its_root) as root:
-                    _import_root(database, job, catalog, its_root.root_id, root, progress)
+        reached = [
+            _import_if_there(database, roots, job, catalog, its_root, progress) for its_root in _wanted(job, catalog)
+        ]
     except Cancelled:
         # The progress that was stored last stands: the part after it is not.
         database.write(_set_state, job, jobs.CANCELLED, "Cancelled; what was imported stays.")
-    except FileProblem as problem:
-        _end(database, job, progress, jobs.FAILED, problem.message)
     else:
+        if not any(reached):
+            _end(database, job, progress, jobs.FAILED, "No root is online.")
+            return
         _end(database, job, progress, jobs.COMPLETED, f"{progress.counts['added_items']:,} items added.")
+
+
+def _wanted(job: Job, catalog: Catalog) -> list[catalogs.Root]:
+    return [root for root in catalog.roots if job.arguments["root_id"] in ("", root.root_id)]
+
+
+def _import_if_there(
+    database: Database, roots: Roots, job: Job, catalog: Catalog, its_root: catalogs.Root, progress: Progress
+) -> bool:
+    """Import a root; False, with a note, if it is offline."""
+    try:
+        with roots.open(its_root) as root:
+            _import_root(database, job, catalog, its_root.root_id, root, progress)
+    except FileProblem as problem:
+        progress.note(its_root.path, problem)
+        return problem.reason is not Reason.STORAGE_OFFLINE
+    return True
 
 
 def shown(key: bytes) -> str:
@@ -87,8 +103,8 @@ def _import_root(database: Database, job: Job, catalog: Catalog, root_id: str, r
         new = [_new_item(catalog, root_id, *found) for found in read_now if found is not None]
         progress.done += len(keys)
         progress.counts["known_items"] += len(known)
+        database.write(_store_part, job, root_id, new, progress)
         progress.counts["added_items"] += len(new)
-        database.write(_store_part, job, new, progress)
 
 
 def _media(root: Root, below: bytes, counts: Counter[str]) -> Iterator[bytes]:
@@ -156,9 +172,12 @@ def _new_item(catalog: Catalog, root_id: str, key: bytes, reading: Reading) -> I
     )
 
 
-def _store_part(tx: Connection, job: Job, new: list[Item], progress: Progress) -> None:
-    present = jobs.get(tx, job.job_id)
+def _store_part(tx: Connection, job: Job, root_id: str, new: list[Item], progress: Progress) -> None:
+    catalogs.lock(tx, job.catalog_id)
+    present, catalog = jobs.get(tx, job.job_id), catalogs.get(tx, job.catalog_id)
     if present is None or present.cancel_requested or present.ended_at is not None:
+        raise Cancelled
+    if catalog is None or root_id not in {root.root_id for root in catalog.roots}:
         raise Cancelled
     if new:
         changeset = Changeset(tx, job.catalog_id)

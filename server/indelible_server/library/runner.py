@@ -63,11 +63,13 @@ class JobRunner:
         async for line in child.lines():
             self._database.wakeups.deliver([int(line.split()[1])], except_to=self._woken)
         status = await child.wait()
-        if status != 0:
-            log.warning("job process ended", job=job.job_id, status=status)
-            message = f"The job's process ended unexpectedly (status {status}); the log has more. Start it again."
-            await self._store(jobs.update, job, state=jobs.FAILED, message=message)
-        del self._running[job.job_id]
+        try:
+            if status != 0:
+                log.warning("job process ended", job=job.job_id, status=status)
+                message = f"The job's process ended unexpectedly (status {status}); the log has more. Start it again."
+                await self._store(jobs.update, job, state=jobs.FAILED, message=message)
+        finally:
+            del self._running[job.job_id]
 
     def _follow(self, work: Any) -> None:
         task = asyncio.create_task(work)

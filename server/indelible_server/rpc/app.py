@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import hashlib
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -30,7 +29,6 @@ from .wrapper import call_name, caller
 # More threads than this only queue at the database.
 STORE_THREADS = 8
 REQUEST_ID_LENGTH = 200
-DELETION_WAIT_S = 20.0
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -58,7 +56,6 @@ class App:
         self._threads = ThreadPoolExecutor(STORE_THREADS, thread_name_prefix="store")
         # Long calls have threads of their own, so that a bulk edit never holds up a status.
         self._long = ThreadPoolExecutor(STORE_THREADS, thread_name_prefix="long")
-        self._background: set[asyncio.Task[None]] = set()
         self.hub = Hub(database.wakeups, self._status)
 
     async def read(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -107,12 +104,16 @@ class App:
         limited = None if token.catalogs is None else frozenset(token.catalogs)
         return Principal(token.name, Role[token.role.upper()], limited)
 
-    async def finish_deletions(self) -> None:
-        """Carry begun deletions to their end; gives up waiting, not deleting, while a writer has a file in hand."""
-        task = asyncio.create_task(self.long(catalogs.finish_deletions, self.database, lambda: time.sleep(0.05)))
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
-        await asyncio.wait({task}, timeout=DELETION_WAIT_S)
+    async def finish_deletion(self, catalog_id: int) -> None:
+        """Carry out a deletion that was begun, as far as it goes now; the housekeeping does the rest."""
+        while await self.write(catalogs.delete_part, catalog_id) is catalogs.Deletion.MORE:
+            pass
+
+    async def answered(self, request: Mutation, answer: type[M]) -> M | None:
+        """The first answer to this request, if it was carried out before: for calls that look around before they act."""
+        key = self.request_key(request)
+        known = None if key is None else await self.read(requests.first_answer, key)
+        return None if known is None else answer.FromString(known)
 
     def close(self) -> None:
         """Let running store calls end, start no more."""

@@ -66,6 +66,9 @@ async def _create(
     app: App, request: catalog_service_pb2.CreateCatalogRequest
 ) -> catalog_service_pb2.CreateCatalogResponse:
     _refuse_later(request)
+    known = await app.answered(request, catalog_service_pb2.CreateCatalogResponse)
+    if known is not None:
+        return known
     wanted = Catalog(
         catalog_id=0,
         name=request.name,
@@ -86,6 +89,9 @@ async def _create(
 async def _update(
     app: App, request: catalog_service_pb2.UpdateCatalogRequest
 ) -> catalog_service_pb2.UpdateCatalogResponse:
+    answered = await app.answered(request, catalog_service_pb2.UpdateCatalogResponse)
+    if answered is not None:
+        return answered
     present = await app.find_catalog(request.catalog.id or request.catalog.name)
     known = {root.root_id for root in present.roots}
     in_mask = "roots" in request.update_mask.paths
@@ -129,8 +135,12 @@ async def _delete(
         catalogs.begin_delete(tx, catalog)
         return catalog_service_pb2.DeleteCatalogResponse()
 
+    present = await app.answered(request, catalog_service_pb2.DeleteCatalogResponse)
+    if present is not None:
+        return present
+    catalog = await app.find_catalog(request.catalog)
     answer = await app.mutate(request, catalog_service_pb2.DeleteCatalogResponse, work)
-    await app.finish_deletions()
+    await app.finish_deletion(catalog.catalog_id)
     return answer
 
 

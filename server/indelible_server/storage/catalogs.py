@@ -12,7 +12,21 @@ from sqlalchemy import Connection, Row
 
 from .database import Overtaken, now_ms, touch
 from .item import dump
-from .tables import catalogs, counters, roots, store
+from .tables import (
+    catalogs,
+    change_items,
+    changes,
+    counters,
+    history,
+    items,
+    jobs,
+    roots,
+    run_items,
+    runs,
+    store,
+    tombstones,
+    writes,
+)
 
 DEFAULT_QUIET_MS = 2000
 
@@ -83,10 +97,20 @@ def update(tx: Connection, catalog: Catalog) -> None:
     touch(tx, catalog.catalog_id)
 
 
+def delete_items(tx: Connection, catalog_id: int, limit: int) -> int:
+    """Remove up to `limit` items of a catalog that is being deleted, with their history; returns how many."""
+    query = sa.select(items.c.item_id).where(items.c.catalog_id == catalog_id).order_by(items.c.item_id)
+    ids = list(tx.scalars(query.limit(limit)))
+    for table in (history, writes, items):
+        tx.execute(sa.delete(table).where(table.c.catalog_id == catalog_id, table.c.item_id.in_(ids)))
+    return len(ids)
+
+
 def delete(tx: Connection, catalog_id: int) -> None:
-    """Remove the row of a catalog whose items are gone."""
-    for table in (roots, counters, catalogs):
+    """Remove all that is left of a catalog whose items are gone."""
+    for table in (history, writes, tombstones, runs, run_items, jobs, changes, change_items, roots, counters, catalogs):
         tx.execute(sa.delete(table).where(table.c.catalog_id == catalog_id))
+    touch(tx, catalog_id)
 
 
 def get(tx: Connection, catalog_id: int) -> Catalog | None:

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from .item import ItemState
-from .tables import items
+from .tables import items, roots
 
 # Beyond this many an exact number tells a person nothing.
 COUNTED_UP_TO = 10_000
@@ -20,6 +20,20 @@ class NotYet:
 
     items: int = 0
     until: int | None = None
+
+
+def anything_ready(tx: Connection, catalog_id: int, now: int) -> bool:
+    """Whether auto-sync may write an item now: due, and on a root that is there."""
+    its_roots = sa.select(roots.c.root_id).where(
+        roots.c.catalog_id == catalog_id, roots.c.read_only.is_(False), roots.c.offline_since.is_(None)
+    )
+    query = sa.select(items.c.item_id).where(
+        items.c.catalog_id == catalog_id,
+        items.c.due_at <= now,
+        items.c.missing_since.is_(None),
+        items.c.root_id.in_(its_roots),
+    )
+    return tx.execute(query.limit(1)).first() is not None
 
 
 def not_yet(tx: Connection, catalog_id: int, now: int) -> dict[ItemState, NotYet]:

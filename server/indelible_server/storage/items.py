@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
-import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -12,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Connection
 
+from . import globs
 from .item import Item, ItemState, from_row
 from .parts import parts
 from .tables import intents, items, leases, tombstones
@@ -195,12 +194,12 @@ def _existing(tx: Connection, catalog_id: int, ids: Sequence[int]) -> Iterable[i
 
 
 def _matching(tx: Connection, catalog_id: int, glob: str, root_id: str) -> Iterator[int]:
-    literal = re.split(r"[*?\[]", glob, maxsplit=1)[0]
+    literal = globs.literal_prefix(glob)
     if literal == glob:
         where = [*_where(catalog_id, SavedSearch.ALL, "", root_id), items.c.path == glob]
         yield from tx.scalars(sa.select(items.c.item_id).where(*where))
         return
-    matches = re.compile(fnmatch.translate(glob)).match
+    matches = globs.translate(glob).fullmatch
     query = sa.select(items.c.item_id, items.c.path).where(*_where(catalog_id, SavedSearch.ALL, literal, root_id))
     for item_id, path in tx.execute(query):
         # A path matches itself, whatever signs are in it.

@@ -41,7 +41,7 @@ def claim_due(tx: Connection, catalog_id: int, writer_id: str, run: Run | None, 
         may_be_written = items.c.due_at <= now
     query = (
         sa.select(items)
-        .join(roots, roots.c.root_id == items.c.root_id)
+        .join(roots, sa.and_(roots.c.catalog_id == items.c.catalog_id, roots.c.root_id == items.c.root_id))
         .where(
             items.c.catalog_id == catalog_id,
             items.c.due_at.is_not(None),
@@ -67,7 +67,7 @@ def claim_unsettled(tx: Connection, writer_id: str, limit: int) -> list[Claim]:
     query = (
         sa.select(items)
         .join(intents, sa.and_(intents.c.catalog_id == items.c.catalog_id, intents.c.item_id == items.c.item_id))
-        .join(roots, roots.c.root_id == items.c.root_id)
+        .join(roots, sa.and_(roots.c.catalog_id == items.c.catalog_id, roots.c.root_id == items.c.root_id))
         .where(
             roots.c.offline_since.is_(None),
             sa.or_(items.c.state != int(ItemState.FAILED), items.c.due_at <= now),
@@ -92,22 +92,30 @@ def valid(tx: Connection, claims: Sequence[Claim]) -> set[str]:
 
 
 def release(tx: Connection, claims: Sequence[Claim]) -> None:
-    """Give items back unwritten."""
-    for claim in claims:
-        tx.execute(
-            sa.delete(leases).where(
-                leases.c.catalog_id == claim.item.catalog_id,
-                leases.c.item_id == claim.item.item_id,
-                leases.c.token == claim.token,
-            )
+    """End the leases of these claims, where they still stand."""
+    catalog_ids = {claim.item.catalog_id for claim in claims}
+    tx.execute(
+        sa.delete(leases).where(
+            leases.c.catalog_id.in_(catalog_ids),
+            leases.c.item_id.in_([claim.item.item_id for claim in claims]),
+            leases.c.token.in_([claim.token for claim in claims]),
         )
-        touch(tx, claim.item.catalog_id)
+    )
+    for catalog_id in catalog_ids:
+        touch(tx, catalog_id)
 
 
 def renew(tx: Connection, writer_ids: Sequence[str]) -> None:
-    """Keep the leases of writers that are known to live."""
-    deadline = now_ms(tx) + LEASE_MS
-    tx.execute(sa.update(leases).where(leases.c.writer_id.in_(writer_ids)).values(deadline=deadline))
+    """Keep the leases of writers that are known to live. One that has ended stays ended."""
+    now = now_ms(tx)
+    theirs = sa.and_(leases.c.writer_id.in_(writer_ids), leases.c.deadline > now)
+    # In one order, and past those that are being acknowledged at this moment.
+    keys = sa.select(leases.c.catalog_id, leases.c.item_id).where(theirs)
+    keys = keys.order_by(leases.c.catalog_id, leases.c.item_id).with_for_update(skip_locked=True)
+    found = [tuple(row) for row in tx.execute(keys)]
+    if found:
+        these = sa.tuple_(leases.c.catalog_id, leases.c.item_id).in_(found)
+        tx.execute(sa.update(leases).where(these).values(deadline=now + LEASE_MS))
 
 
 def drop(tx: Connection, writer_ids: Sequence[str]) -> None:
@@ -160,8 +168,6 @@ def _lease(tx: Connection, catalog_id: int, writer_id: str, query: sa.Select[Any
             "token": new_id(),
             "writer_id": writer_id,
             "deadline": deadline,
-            "revision": item.revision,
-            "run_id": run_id,
         }
         for item in found
     ]

@@ -146,6 +146,11 @@ def active(tx: Connection, catalog_id: int) -> Run | None:
     return None if row is None else _run(row)
 
 
+def active_catalogs(tx: Connection) -> list[int]:
+    """The catalogs with a run that has not ended."""
+    return list(tx.scalars(sa.select(runs.c.catalog_id).where(runs.c.ended_at.is_(None))))
+
+
 def newest(tx: Connection, catalog_id: int, limit: int, before: str = "") -> list[Run]:
     """Runs, the newest first, older than `before` if that is given."""
     query = sa.select(runs).where(runs.c.catalog_id == catalog_id)

@@ -187,8 +187,6 @@ leases = Table(
     Column("token", String(32), nullable=False, comment="of the claim; fences the acknowledgement"),
     Column("writer_id", String(32), nullable=False, index=True),
     Column("deadline", BigInteger, nullable=False),
-    Column("revision", BigInteger, nullable=False, comment="the edit that is being written"),
-    Column("run_id", String(32)),
 )
 
 intents = Table(

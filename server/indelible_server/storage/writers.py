@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from .database import now_ms
 from .tables import writers
@@ -26,10 +28,11 @@ class Writer:
 
 
 def insert(tx: Connection, writer_id: str, host: str, pid: int) -> None:
-    """Register a writer that was just started."""
+    """Register a writer that was just started; may be repeated."""
     now = now_ms(tx)
     values = {"writer_id": writer_id, "host": host, "pid": pid, "started_at": now, "heartbeat_at": now}
-    tx.execute(sa.insert(writers).values(values))
+    insert_row = sqlite_insert if tx.dialect.name == "sqlite" else postgresql_insert
+    tx.execute(insert_row(writers).values(values).on_conflict_do_nothing())
 
 
 def beat(tx: Connection, writer_ids: Sequence[str]) -> None:

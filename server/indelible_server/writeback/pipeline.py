@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from ..domain import policies, sync
 from ..domain.outcomes import Conflicted, Failed, GivenBack, Outcome, acknowledge
-from ..files import apply as files_apply
+from ..files.apply import LeaseLost, apply
 from ..files.planning import plan as make_plan
 from ..files.policy import Policy
 from ..files.port import Root
@@ -32,30 +32,37 @@ log = structlog.get_logger("writeback")
 Begin = Callable[[Claim], None]
 
 
+class Offline(Exception):
+    """The root itself is gone: its items wait for it, they have not failed."""
+
+
 class Pipeline:
     """Brings claimed items of a catalog into their files, a batch at a time. For one thread of one process.
 
     `begin` is told of each item before its files are touched, so that a crash can be laid at the right door.
+    `may_go_on` is asked before each file is changed: whoever ends this process waits for a file, not for a batch.
     """
 
-    def __init__(self, database: Database, roots: Roots, begin: Begin) -> None:
-        self._database = database
+    def __init__(self, database: Database, roots: Roots, begin: Begin, may_go_on: Callable[[], bool]) -> None:
+        self.database = database
+        self.begin = begin
+        self.may_go_on = may_go_on
         self._roots = roots
-        self._begin = begin
 
     def write(self, catalog: Catalog, claims: Sequence[Claim]) -> None:
         """Write claimed items and put on record what came of each."""
-        self._by_root(catalog, claims, self._write)
+        self._by_root(catalog, claims, AtRoot.write)
 
     def settle(self, catalog: Catalog, claims: Sequence[Claim]) -> None:
         """Find out what became of intents that outlived their writer, complete what was torn, put it on record."""
-        self._by_root(catalog, claims, self._settle)
+        self._by_root(catalog, claims, AtRoot.settle)
+
+    def is_online(self, root: catalogs.Root) -> bool:
+        """Whether the root itself is there, now."""
+        return self._roots.is_present(root)
 
     def _by_root(
-        self,
-        catalog: Catalog,
-        claims: Sequence[Claim],
-        work: Callable[[Catalog, Root, Sequence[Claim]], list[Outcome]],
+        self, catalog: Catalog, claims: Sequence[Claim], work: Callable[[AtRoot, Sequence[Claim]], list[Outcome]]
     ) -> None:
         for its_root in catalog.roots:
             mine = [claim for claim in claims if claim.item.root_id == its_root.root_id]
@@ -63,86 +70,122 @@ class Pipeline:
                 continue
             try:
                 with self._roots.open(its_root) as root:
-                    outcomes = work(catalog, root, mine)
-            except FileProblem as problem:
-                # The share is gone: its items wait for it, they have not failed.
-                log.warning("root is offline", root=its_root.root_id, message=problem.message)
-                self._database.write(catalogs.set_root_offline, its_root.root_id, True)
+                    outcomes = work(AtRoot(self, catalog, its_root, root), mine)
+            except (FileProblem, Offline) as problem:
+                log.warning("root is offline", root=its_root.root_id, message=str(problem))
+                self.database.write(catalogs.set_root_offline, its_root.root_id, True)
                 outcomes = [GivenBack(claim) for claim in mine]
-            self._database.write(acknowledge, catalog.catalog_id, outcomes)
+            self.database.write(acknowledge, catalog.catalog_id, outcomes)
 
-    def _write(self, catalog: Catalog, root: Root, claims: Sequence[Claim]) -> list[Outcome]:
-        policy = policies.engine_policy(catalog)
-        made = [self._plan(root, claim, policy) for claim in claims]
+
+class AtRoot:
+    """The pipeline's work at one open root. Raises `Offline` when that goes away meanwhile."""
+
+    def __init__(self, pipeline: Pipeline, catalog: Catalog, its_root: catalogs.Root, root: Root) -> None:
+        self._pipeline = pipeline
+        self._database = pipeline.database
+        self._catalog = catalog
+        self._its_root = its_root
+        self._root = root
+        self._policy: Policy = policies.engine_policy(catalog)
+
+    def write(self, claims: Sequence[Claim]) -> list[Outcome]:
+        """Plan all, commit the intents of all together, then write one after the other."""
+        made = [self._plan(claim) for claim in claims]
         planned = [each for each in made if isinstance(each, Planned)]
         taken = self._database.write(_intend, planned)
         outcomes: list[Outcome] = [each for each in made if not isinstance(each, Planned)]
         for each in planned:
-            outcomes.append(self._carry_out(root, each, policy) if _all_taken(each, taken) else _locked(each, taken))
+            outcomes.append(self._carry_out(each) if _all_taken(each, taken) else _locked(each, taken))
         return outcomes
 
-    def _plan(self, root: Root, claim: Claim, policy: Policy) -> Planned | Outcome:
-        self._begin(claim)
+    def settle(self, claims: Sequence[Claim]) -> list[Outcome]:
+        """Judge each item's intents by what its files hold."""
+        ids = [claim.item.item_id for claim in claims]
+        live = self._database.read(intents.of_items, self._catalog.catalog_id, ids)
+        return [self._settle_one(claim, live.get(claim.item.item_id, [])) for claim in claims]
+
+    def _plan(self, claim: Claim) -> Planned | Outcome:
+        self._pipeline.begin(claim)
         item = claim.item
         try:
-            plan = make_plan(root, item.key, base=item.homes, ours=item.tags, policy=policy, sidecar=item.sidecar)
+            plan = make_plan(
+                self._root, item.key, base=item.homes, ours=item.tags, policy=self._policy, sidecar=item.sidecar
+            )
             if plan.held:
                 return Conflicted(claim, [asdict(conflict) for conflict in plan.conflicts])
             planned = Planned.make(claim, plan)
-            return planned if planned.intents else planned.verified(verify(root, plan, policy), 0)
+            return planned if planned.intents else planned.verified(verify(self._root, plan, self._policy), 0)
         except FileProblem as problem:
-            return _failed(claim, problem)
+            return self._failed(claim, problem)
 
-    def _carry_out(self, root: Root, planned: Planned, policy: Policy) -> Outcome:
+    def _carry_out(self, planned: Planned) -> Outcome:
         claim = planned.claim
-        if not self._database.read(_may_begin, claim):
+        if not self._pipeline.may_go_on() or not self._database.read(_may_begin, claim):
             return GivenBack(claim, not_carried_out=planned.intents)
-        self._begin(claim)
+        self._pipeline.begin(claim)
         try:
             written = 0
             for file in planned.plan.files:
-                applied = files_apply.apply(root, file, still_ours=lambda: self._database.read(_still_ours, claim))
+                applied = apply(self._root, file, still_ours=lambda: self._database.read(_still_ours, claim))
                 written += applied.bytes_written
-            return planned.verified(verify(root, planned.plan, policy), written)
-        except (FileProblem, Changed, files_apply.LeaseLost) as problem:
-            return self._find_out(root, planned, problem)
+            return planned.verified(verify(self._root, planned.plan, self._policy), written)
+        except LeaseLost:
+            return GivenBack(claim)  # whoever has the lease now settles the intents
+        except (FileProblem, Changed) as problem:
+            return self._find_out(planned, problem)
 
-    def _find_out(self, root: Root, planned: Planned, problem: Exception) -> Outcome:
+    def _find_out(self, planned: Planned, problem: FileProblem | Changed) -> Outcome:
         """What came of a write that did not end as planned: the files' content says."""
         log.info("write did not end as planned", item=planned.claim.item.path, message=str(problem))
+        if isinstance(problem, FileProblem) and problem.reason is Reason.IO_ERROR:
+            # After a failed fsync what is read back proves nothing: the intents stay, and are settled when it is due.
+            return self._failed(planned.claim, problem)
         try:
-            untouched, changed, _complete = _judge(root, planned)
+            untouched, changed, _complete = self._judge(planned)
         except FileProblem as worse:
-            return _failed(planned.claim, worse)  # the intents stay, to be settled when the storage is well
+            return self._failed(planned.claim, worse)  # as above
         if isinstance(problem, FileProblem):
-            return _failed(planned.claim, problem, untouched, changed)
+            return self._failed(planned.claim, problem, untouched, changed)
         return GivenBack(planned.claim, not_carried_out=untouched, foreign=changed)
 
-    def _settle(self, catalog: Catalog, root: Root, claims: Sequence[Claim]) -> list[Outcome]:
-        policy = policies.engine_policy(catalog)
-        ids = [claim.item.item_id for claim in claims]
-        live = self._database.read(intents.of_items, catalog.catalog_id, ids)
-        return [self._settle_one(root, Planned.of_stored(claim, live[claim.item.item_id]), policy) for claim in claims]
-
-    def _settle_one(self, root: Root, planned: Planned, policy: Policy) -> Outcome:
-        self._begin(planned.claim)
+    def _settle_one(self, claim: Claim, live: Sequence[Intent]) -> Outcome:
+        self._pipeline.begin(claim)
+        if not live or not self._database.read(_still_ours, claim):
+            return GivenBack(claim)
+        planned = Planned.of_stored(claim, live)
         try:
-            untouched, changed, complete = _judge(root, planned)
+            untouched, changed, complete = self._judge(planned)
         except FileProblem as problem:
-            return _failed(planned.claim, problem)
+            return self._failed(planned.claim, problem)
         if complete:
             # Unless it does not verify: then someone has written since.
             with contextlib.suppress(FileProblem):
-                return planned.verified(verify(root, planned.plan, policy), 0)
+                return planned.verified(verify(self._root, planned.plan, self._policy), 0)
         return GivenBack(planned.claim, not_carried_out=untouched, foreign=changed)
 
+    def _judge(self, planned: Planned) -> tuple[tuple[Intent, ...], tuple[Intent, ...], bool]:
+        """Settle a plan's files: the intents that never began, the others, and whether all of them are carried out."""
+        pairs = zip(planned.intents, planned.plan.files, strict=True)
+        found = {intent: settle(self._root, file) for intent, file in pairs}
+        untouched = tuple(intent for intent, outcome in found.items() if outcome is Settled.OLD)
+        changed = tuple(intent for intent in found if intent not in untouched)
+        return untouched, changed, all(outcome is Settled.NEW for outcome in found.values())
 
-def _judge(root: Root, planned: Planned) -> tuple[tuple[Intent, ...], tuple[Intent, ...], bool]:
-    """Settle the files of a plan: the intents that never began, the others, and whether all of them are carried out."""
-    found = {intent: settle(root, file) for intent, file in zip(planned.intents, planned.plan.files, strict=True)}
-    untouched = tuple(intent for intent, outcome in found.items() if outcome is Settled.OLD)
-    changed = tuple(intent for intent in found if intent not in untouched)
-    return untouched, changed, all(outcome is Settled.NEW for outcome in found.values())
+    def _failed(
+        self,
+        claim: Claim,
+        problem: FileProblem,
+        untouched: tuple[Intent, ...] = (),
+        foreign: tuple[Intent, ...] = (),
+    ) -> Failed:
+        reason, transient = problem.reason, problem.transient
+        if reason is Reason.STORAGE_OFFLINE:
+            if not self._pipeline.is_online(self._its_root):
+                raise Offline(problem.message)
+            # The root is there: it is this file's trouble, and must not stop the others.
+            reason, transient = Reason.IO_ERROR, True
+        return Failed(claim, reason, problem.message, transient, untouched, foreign)
 
 
 def _intend(tx: Connection, planned: Sequence[Planned]) -> set[str]:
@@ -168,11 +211,3 @@ def _locked(planned: Planned, taken: set[str]) -> Outcome:
     mine = tuple(intent for intent in planned.intents if intent.intent_id in taken)
     message = "another write to the same file is not settled yet"
     return Failed(planned.claim, Reason.LOCKED, message, transient=True, not_carried_out=mine)
-
-
-def _failed(
-    claim: Claim, problem: FileProblem, untouched: tuple[Intent, ...] = (), foreign: tuple[Intent, ...] = ()
-) -> Failed:
-    if problem.reason is Reason.STORAGE_OFFLINE:
-        raise problem  # it is not the item's fault: the whole root waits
-    return Failed(claim, problem.reason, problem.message, problem.transient, untouched, foreign)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,12 +23,16 @@ class Planned:
     claim: Claim
     plan: Plan
     intents: tuple[Intent, ...]
+    taken_in: dict[str, list[Any]]
+    replaced: dict[str, list[Any]]
 
     @classmethod
     def make(cls, claim: Claim, plan: Plan) -> Planned:
         """Intents for a plan, not stored yet. The temp files are named after them."""
-        item = claim.item
-        expected = _to_json(plan)
+        item, ours = claim.item, claim.item.tags
+        taken_in = {name: [ours.get(name), plan.tags.get(name)] for name in sorted(plan.taken_in)}
+        replaced = {each.field: [each.theirs, each.ours] for each in plan.conflicts if each.field not in plan.taken_in}
+        expected = _to_json(plan, taken_in, replaced)
         ids = [new_id() for _ in plan.files]
         files = tuple(replace(file, temp=temp_name(intent_id)) for file, intent_id in zip(plan.files, ids, strict=True))
         intents = tuple(
@@ -44,32 +49,28 @@ class Planned:
             )
             for file, intent_id in zip(files, ids, strict=True)
         )
-        return cls(claim, replace(plan, files=files), intents)
+        return cls(claim, replace(plan, files=files), intents, taken_in, replaced)
 
     @classmethod
     def of_stored(cls, claim: Claim, intents: Sequence[Intent]) -> Planned:
         """The plan behind intents that outlived their writer; the claim is for the edit that they were to write."""
         files = tuple(FilePlan.from_bytes(intent.plan) for intent in intents)
         written = replace(claim.item, revision=intents[0].revision)
-        plan = _from_json(claim.item.key, intents[0].expected, files)
-        return cls(replace(claim, item=written, run_id=intents[0].run_id), plan, tuple(intents))
+        values = json.loads(intents[0].expected)
+        plan = _from_json(claim.item.key, values, files)
+        of_then = replace(claim, item=written, run_id=intents[0].run_id)
+        return cls(of_then, plan, tuple(intents), values["taken_in"], values["replaced"])
 
     def verified(self, reading: Reading, bytes_written: int) -> Verified:
         """The outcome when the files were read back and hold what was planned."""
-        plan, ours = self.plan, self.claim.item.tags
         return Verified(
             claim=self.claim,
             homes={str(home): tags for home, tags in reading.homes.items()},
-            tags=plan.tags,
             identity=reading.identity,
-            taken_in={name: [ours.get(name), plan.tags.get(name)] for name in sorted(plan.taken_in)},
-            replaced={
-                conflict.field: [conflict.theirs, conflict.ours]
-                for conflict in plan.conflicts
-                if conflict.field not in plan.taken_in
-            },
+            taken_in=self.taken_in,
+            replaced=self.replaced,
             sidecar=reading.sidecar,
-            note=plan.note,
+            note=self.plan.note,
             settled=self.intents,
             bytes_written=bytes_written,
         )
@@ -83,26 +84,26 @@ def temp_name(intent_id: str) -> bytes:
 def fold(target: bytes) -> bytes:
     """The target as the schema compares it: two names that a file system may take for one are one."""
     try:
-        return target.decode().casefold().encode()
+        return unicodedata.normalize("NFC", target.decode()).casefold().encode()
     except UnicodeDecodeError:
         return target
 
 
-def _to_json(plan: Plan) -> str:
+def _to_json(plan: Plan, taken_in: dict[str, list[Any]], replaced: dict[str, list[Any]]) -> str:
     values: dict[str, Any] = {
         "format": plan.format,
         "tags": plan.tags,
         "wanted": plan.wanted,
         "written": {home: sorted(fields) for home, fields in plan.written.items()},
-        "taken_in": sorted(plan.taken_in),
+        "taken_in": taken_in,
+        "replaced": replaced,
         "sidecar": None if plan.sidecar is None else plan.sidecar.hex(),
         "note": plan.note,
     }
     return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
 
 
-def _from_json(target: bytes, text: str, files: tuple[FilePlan, ...]) -> Plan:
-    values = json.loads(text)
+def _from_json(target: bytes, values: dict[str, Any], files: tuple[FilePlan, ...]) -> Plan:
     return Plan(
         target=target,
         format=values["format"],
@@ -111,7 +112,6 @@ def _from_json(target: bytes, text: str, files: tuple[FilePlan, ...]) -> Plan:
         wanted={Home(home): tags for home, tags in values["wanted"].items()},
         identity=Identity(0, 0, 0),
         written={Home(home): frozenset(fields) for home, fields in values["written"].items()},
-        taken_in=frozenset(values["taken_in"]),
         files=files,
         sidecar=None if values["sidecar"] is None else bytes.fromhex(values["sidecar"]),
         note=values["note"],

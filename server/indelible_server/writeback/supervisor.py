@@ -25,7 +25,7 @@ from ..domain.outcomes import Failed, acknowledge
 from ..errors import Unavailable
 from ..processes import Child
 from ..roots import Roots
-from ..storage import items, leases, writers
+from ..storage import items, leases, runs, writers
 from ..storage.database import Database
 from ..storage.ids import new_id
 from ..storage.leases import Claim
@@ -48,6 +48,24 @@ class Slot:
     in_hand: tuple[int, int, str] | None = None
     heard_at: float = field(default_factory=time.monotonic)
     back_off: float = BACK_OFF_FIRST_S
+    hanging: bool = False
+
+    def begin(self, writer_id: str) -> None:
+        """Make room for a new writer."""
+        self.writer_id, self.in_hand, self.hanging = writer_id, None, False
+        self.heard_at = time.monotonic()
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """An item that has ended its writer, and what is put on record of it."""
+
+    catalog_id: int
+    item_id: int
+    token: str
+    reason: str
+    transient: bool
+    message: str
 
 
 class Supervisor:
@@ -59,43 +77,62 @@ class Supervisor:
         self._roots = roots
         self._slots = [Slot() for _ in range(settings.writers)]
         self._crashes: Counter[tuple[int, int]] = Counter()
-        self._stopping = False
+        self._stopping = asyncio.Event()
         # Two servers on one machine have a data folder each.
         self._host = f"{socket.gethostname()}:{settings.data}"
         self._loop = asyncio.get_running_loop()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._keepers: list[asyncio.Task[None]] = []
+        self._chores: list[asyncio.Task[None]] = []
         self._unsubscribe = database.wakeups.subscribe(self._woken)
 
     async def start(self) -> None:
         """Start the writers. Writers of an earlier server on this data folder must be dead."""
         await self._store(_free_host, self._host)
-        self._tasks = [asyncio.create_task(self._keep(slot)) for slot in self._slots]
-        self._tasks.append(asyncio.create_task(self._tick()))
+        self._keepers = [asyncio.create_task(self._keep(slot)) for slot in self._slots]
+        self._chores = [
+            asyncio.create_task(self._regularly(self._end_hanging)),
+            asyncio.create_task(self._regularly(self._beat)),
+            asyncio.create_task(self._regularly(self._tend_runs)),
+            # By itself: a dead share may take minutes to answer.
+            asyncio.create_task(self._regularly(self._probe)),
+        ]
 
     async def stop(self) -> None:
         """Let every writer finish its file, then return when all are dead and their leases dropped."""
-        self._stopping = True
+        self._stopping.set()
         self._unsubscribe()
         for slot in self._slots:
             if slot.child is not None:
                 slot.child.finish()
-        await asyncio.gather(*self._tasks[:-1])
-        self._tasks[-1].cancel()
+        await asyncio.gather(*self._keepers)
+        for chore in self._chores:
+            chore.cancel()
 
     async def _keep(self, slot: Slot) -> None:
-        while not self._stopping:
-            slot.writer_id, slot.in_hand, slot.heard_at = new_id(), None, time.monotonic()
-            slot.child = await Child.start("indelible_server.writeback.writer", [slot.writer_id], self._environment)
-            await self._patiently(partial(self._store, writers.insert, slot.writer_id, self._host, slot.child.pid))
-            if self._stopping:
-                slot.child.finish()
-            await self._listen(slot, slot.child)
-            status = await slot.child.wait()
-            slot.child = None
-            await self._patiently(partial(self._bury, slot, status))
-            if status != 0 and not self._stopping:
-                await asyncio.sleep(slot.back_off)
+        while not self._stopping.is_set():
+            try:
+                status = await self._run_writer(slot)
+            except OSError:
+                log.exception("a writer can't be started")
+                status = 1
+            if status != 0:
+                await self._pause(slot.back_off)
                 slot.back_off = min(slot.back_off * 2, BACK_OFF_LAST_S)
+
+    async def _run_writer(self, slot: Slot) -> int:
+        """Start a writer, listen to it until it is dead, and clear up behind it."""
+        slot.begin(new_id())
+        child = await Child.start("indelible_server.writeback.writer", [slot.writer_id], self._environment)
+        slot.child = child
+        if self._stopping.is_set():
+            child.finish()
+        await self._patiently(partial(self._store, writers.insert, slot.writer_id, self._host, child.pid))
+        await self._listen(slot, child)
+        status = await child.wait()
+        slot.child = None
+        suspect = self._suspect(slot, status)
+        await self._patiently(partial(self._store, _bury, slot.writer_id, suspect))
+        return status
 
     async def _listen(self, slot: Slot, child: Child) -> None:
         async for line in child.lines():
@@ -108,41 +145,66 @@ class Supervisor:
                 slot.in_hand = int(rest[0]), int(rest[1]), rest[2]
             else:
                 slot.in_hand, slot.back_off = None, BACK_OFF_FIRST_S
+                self._crashes.clear()
 
-    async def _bury(self, slot: Slot, status: int) -> None:
-        """A writer is dead: find the item that may have killed it, then free what it held."""
-        if status != 0:
-            log.warning("writer ended", status=status, item=slot.in_hand)
-        if status != 0 and slot.in_hand is not None:
-            catalog_id, item_id, token = slot.in_hand
-            self._crashes[catalog_id, item_id] += 1
-            if self._crashes[catalog_id, item_id] >= CRASHES:
-                del self._crashes[catalog_id, item_id]
-                await self._store(_fail_as_crashed, catalog_id, item_id, token)
-        await self._store(_free, [slot.writer_id])
+    def _suspect(self, slot: Slot, status: int) -> Suspect | None:
+        """The item that ended the writer, if it is to be blamed."""
+        if status == 0 or slot.in_hand is None:
+            return None
+        log.warning("writer ended", status=status, item=slot.in_hand)
+        catalog_id, item_id, token = slot.in_hand
+        if slot.hanging:
+            return Suspect(catalog_id, item_id, token, "TIMEOUT", True, "Writing this file took too long.")
+        self._crashes[catalog_id, item_id] += 1
+        if self._crashes[catalog_id, item_id] < CRASHES:
+            return None
+        message = "This file ended the process that was writing it, twice. It is damaged, or made to do so."
+        return Suspect(catalog_id, item_id, token, "CRASHED", False, message)
 
-    async def _tick(self) -> None:
+    async def _end_hanging(self) -> None:
+        for slot in self._slots:
+            if slot.child is not None and slot.in_hand and time.monotonic() - slot.heard_at > HANGING_S:
+                slot.hanging = True
+                slot.child.kill()
+
+    async def _beat(self) -> None:
+        alive = [slot.writer_id for slot in self._slots if slot.child is not None]
+        await self._store(_beat, alive)
+
+    async def _tend_runs(self) -> None:
+        for catalog_id in await self._loop.run_in_executor(None, self._database.read, runs.active_catalogs):
+            await self._store(sync.tend_run, catalog_id)
+
+    async def _probe(self) -> None:
+        await self._loop.run_in_executor(None, self._roots.probe, self._database)
+
+    async def _regularly(self, chore: Callable[[], Awaitable[None]]) -> None:
         while True:
             await asyncio.sleep(TICK_S)
-            for slot in self._slots:
-                if slot.child is not None and slot.in_hand and time.monotonic() - slot.heard_at > HANGING_S:
-                    log.warning("writer hangs", pid=slot.child.pid, item=slot.in_hand)
-                    slot.child.kill()
-            alive = [slot.writer_id for slot in self._slots if slot.child is not None]
-            with contextlib.suppress(Unavailable):
-                await self._store(_beat, alive)
-                await self._loop.run_in_executor(None, self._roots.probe, self._database)
+            try:
+                await chore()
+            except Unavailable as error:
+                log.info("a chore waits for the database", message=error.message)
+            except Exception:
+                # A chore that stops for good would let leases end, or runs go on for ever.
+                log.exception("a chore failed; it is tried again")
+
+    async def _pause(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
 
     async def _store(self, work: Callable[..., Any], *arguments: Any) -> Any:
         return await self._loop.run_in_executor(None, partial(self._database.write, work, *arguments))
 
     async def _patiently(self, work: Callable[[], Awaitable[Any]]) -> None:
-        """Do what must be done, however long the database is away."""
+        """Do what must be done, however long the database is away; given up only when the server stops meanwhile."""
         while True:
             try:
                 await work()
             except Unavailable:
-                await asyncio.sleep(1)
+                if self._stopping.is_set():
+                    return
+                await self._pause(1)
             else:
                 return
 
@@ -160,20 +222,21 @@ def _beat(tx: Connection, writer_ids: list[str]) -> None:
     leases.renew(tx, writer_ids)
     leases.drop_expired(tx)
     writers.beat(tx, writer_ids)
-    sync.tend_runs(tx)
 
 
-def _free(tx: Connection, writer_ids: list[str]) -> None:
-    leases.drop(tx, writer_ids)
-    writers.delete(tx, writer_ids)
+def _bury(tx: Connection, writer_id: str, suspect: Suspect | None) -> None:
+    """A writer is dead: put on record what it failed at, and free what it held."""
+    if suspect is not None:
+        item = items.get(tx, suspect.catalog_id, suspect.item_id)
+        if item is not None:
+            claim = Claim(suspect.token, item, None)
+            failed = Failed(claim, suspect.reason, suspect.message, suspect.transient)
+            acknowledge(tx, suspect.catalog_id, [failed])
+    leases.drop(tx, [writer_id])
+    writers.delete(tx, [writer_id])
 
 
 def _free_host(tx: Connection, host: str) -> None:
-    _free(tx, writers.of_host(tx, host))
-
-
-def _fail_as_crashed(tx: Connection, catalog_id: int, item_id: int, token: str) -> None:
-    item = items.get(tx, catalog_id, item_id)
-    if item is not None:
-        message = "This file ended the process that was writing it, twice. It is damaged, or made to do so."
-        acknowledge(tx, catalog_id, [Failed(Claim(token, item, None), "CRASHED", message, transient=False)])
+    dead = writers.of_host(tx, host)
+    leases.drop(tx, dead)
+    writers.delete(tx, dead)

@@ -41,18 +41,27 @@ class Writer:
         self._database = database
         self._writer_id = writer_id
         self._parent = parent
-        self._pipeline = Pipeline(database, roots, begin=self._begin)
+        self._pipeline = Pipeline(database, roots, begin=self._begin, may_go_on=lambda: not parent.wants_end)
+        self._left_behind = False
 
     def run(self) -> None:
         """Work until the supervisor wants an end, or is gone. The file in hand is always finished."""
         while not self._parent.wants_end:
             try:
+                self._drop_left_behind()
                 if not self._work():
                     self._parent.say("idle")
                     self._parent.wait(self._database.read(_seconds_to_next))
             except Unavailable as error:
                 log.info("waiting for the database", message=error.message)
+                self._left_behind = True
                 self._parent.wait(LATER_S)
+
+    def _drop_left_behind(self) -> None:
+        """A batch that the database cut short has left leases; between two batches a writer holds none."""
+        if self._left_behind:
+            self._database.write(leases.drop, [self._writer_id])
+            self._left_behind = False
 
     def _work(self) -> bool:
         unsettled = self._database.write(leases.claim_unsettled, self._writer_id, BATCH)

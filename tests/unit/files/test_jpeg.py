@@ -8,6 +8,7 @@ import struct
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from indelible_server.files.containers.blocks import Blocks
 from indelible_server.files.containers.jpeg import Jpeg
 from indelible_server.files.plan import Mode
 from indelible_server.files.problems import FileProblem
@@ -200,7 +201,7 @@ def test_hostile_bytes_never_crash_nor_hang_the_parser(data: st.DataObject) -> N
     container = Jpeg(media)  # type: ignore[arg-type] # reads like a MediaFile
     packet_found = container.xmp
     if container.refusal is None:
-        container.set_xmp(packet_found or b"x" * 1000)
+        container.set_blocks(Blocks(xmp=packet_found or b"x" * 1000))
 
     assert media.reads < 100_000
     assert container.refusal is None or isinstance(container.refusal, FileProblem)

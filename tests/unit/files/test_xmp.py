@@ -179,6 +179,10 @@ def test_a_file_that_holds_all_levels_keeps_that_habit() -> None:
     assert flat_list(edited(data, keywords=["Animal|Dog", "Plant|Rose"])) == ["Animal", "Dog", "Plant", "Rose"]
 
 
+def test_a_word_that_becomes_a_path_is_not_stale() -> None:
+    assert flat_list(edited(keywords_packet([], ["Animal"]), keywords=["Animal|Dog"])) == ["Animal", "Dog"]
+
+
 def test_removing_a_path_removes_the_levels_that_nothing_needs() -> None:
     data = keywords_packet(["Animal|Dog", "Animal|Cat"], ["Animal", "Dog", "Cat", "red"])
 

@@ -8,6 +8,7 @@ from ..media import MediaFile
 from ..plan import Patch
 from ..problems import FileProblem
 from . import jpeg
+from .blocks import Blocks
 
 EMBEDDABLE = frozenset({"JPEG"})
 """The formats that have a container module."""
@@ -33,15 +34,22 @@ class Container(Protocol):
         """How long a packet can be."""
 
     @property
-    def legacy(self) -> bool:
-        """Whether there are blocks besides XMP that say the same things."""
+    def exif(self) -> bytes | None:
+        """The Exif block, beginning with its TIFF header."""
+
+    @property
+    def resources(self) -> bytes | None:
+        """Photoshop's image resources, among them IPTC; None if there are none."""
 
     @property
     def refusal(self) -> FileProblem | None:
         """Why nothing can be embedded, if so."""
 
-    def set_xmp(self, packet: bytes) -> tuple[Patch, ...]:
-        """The patches that put this packet in the place of the old one, and all that depends on its length."""
+    def set_blocks(self, blocks: Blocks) -> tuple[Patch, ...]:
+        """The patches that put these blocks in the place of the old ones, and all that depends on their lengths.
+
+        Raises `FileProblem` (TOO_LARGE, UNSUPPORTED) if they do not fit, or if something else would be lost.
+        """
 
 
 def identify(media: MediaFile) -> Container | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Sequence
 
+from ..patching import shift_of
 from ..plan import Patch
 
 SIGNATURE = b"MPF\0"
@@ -21,17 +22,12 @@ def adjusted(directory: bytes, start: int, patches: Sequence[Patch]) -> list[Pat
         return []
     found = []
     for position, size, offset in _pictures(directory, order):
-        new_size = size + _shift(patches, size) if offset == 0 else size
-        new_offset = 0 if offset == 0 else offset + _shift(patches, start + offset) - _shift(patches, start)
+        new_size = size + shift_of(patches, size) if offset == 0 else size
+        new_offset = 0 if offset == 0 else offset + shift_of(patches, start + offset) - shift_of(patches, start)
         old, new = struct.pack(f"{order}II", size, offset), struct.pack(f"{order}II", new_size, new_offset)
         if old != new:
             found.append(Patch(start + position + 4, old, new))
     return found
-
-
-def _shift(patches: Sequence[Patch], offset: int) -> int:
-    """How far the byte at `offset` moves."""
-    return sum(len(patch.new) - len(patch.old) for patch in patches if patch.offset < offset)
 
 
 def _pictures(directory: bytes, order: str) -> Iterator[tuple[int, int, int]]:

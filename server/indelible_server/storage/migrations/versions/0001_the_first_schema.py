@@ -227,8 +227,6 @@ def upgrade() -> None:
         sa.Column("token", sa.String(length=32), nullable=False, comment="of the claim; fences the acknowledgement"),
         sa.Column("writer_id", sa.String(length=32), nullable=False),
         sa.Column("deadline", sa.BigInteger(), nullable=False),
-        sa.Column("revision", sa.BigInteger(), nullable=False, comment="the edit that is being written"),
-        sa.Column("run_id", sa.String(length=32), nullable=True),
         sa.PrimaryKeyConstraint("catalog_id", "item_id"),
     )
     with op.batch_alter_table("leases", schema=None) as batch_op:

@@ -1,0 +1,169 @@
+"""How an item's state changes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from indelible_server.domain import item_state
+from indelible_server.storage.item import Item, ItemState
+
+SYNCED, PENDING, FAILED, CONFLICTED, HELD = ItemState
+TAGS = {"title": "new"}
+NOW = 1_000_000
+
+
+def item(state: ItemState = SYNCED, **values: Any) -> Item:
+    """An item in a state, with what goes with it."""
+    by_state: dict[ItemState, dict[str, Any]] = {
+        SYNCED: {},
+        PENDING: {"due_at": 50},
+        FAILED: {"failure": "LOCKED", "failure_message": "why", "attempts": 2, "due_at": 60},
+        CONFLICTED: {"conflicts": [{"field": "title"}]},
+        HELD: {"hold": {"reason": "checked out"}},
+    }
+    unsynced: dict[str, Any] = {} if state is SYNCED else {"unsynced_since": 4, "revision": 5, "synced_revision": 3}
+    plain = Item(1, 1, "r", b"a.jpg", "a.jpg", "JPEG", 1, 1, 1, None, None, {}, {"EMBEDDED": {}})
+    return replace(plain, state=state, **unsynced | by_state[state] | values)
+
+
+def edited(before: Item, *, to_write: bool = True) -> Item:
+    """The item after an edit at revision 9."""
+    return item_state.edited(before, TAGS, revision=9, due_at=NOW, to_write=to_write)
+
+
+def assert_synced(after: Item) -> None:
+    """Nothing of another state is left."""
+    assert (after.state, after.unsynced_since, after.due_at, after.unsynced) == (SYNCED, None, None, False)
+    assert (after.failure, after.failure_message, after.attempts) == (None, "", 0)
+    assert (after.conflicts, after.hold) == ([], None)
+    assert after.synced_revision == after.revision
+
+
+def test_an_edit_of_a_synced_item_makes_it_pending_since_that_edit() -> None:
+    after = edited(item())
+    assert (after.state, after.unsynced_since, after.due_at) == (PENDING, 9, NOW)
+    assert (after.tags, after.revision, after.synced_revision) == (TAGS, 9, 0)
+
+
+def test_an_edit_of_a_pending_item_puts_off_its_write_but_not_its_oldest_edit() -> None:
+    after = edited(item(PENDING))
+    assert (after.state, after.unsynced_since, after.due_at) == (PENDING, 4, NOW)
+
+
+@pytest.mark.parametrize("state", [FAILED, CONFLICTED, HELD])
+def test_an_edit_of_an_item_that_waits_leaves_it_waiting(state: ItemState) -> None:
+    before = item(state)
+    after = edited(before)
+    assert after == replace(before, tags=TAGS, revision=9)
+
+
+@pytest.mark.parametrize("state", ItemState)
+def test_an_edit_that_leaves_nothing_to_write_leaves_the_item_synced(state: ItemState) -> None:
+    after = edited(item(state), to_write=False)
+    assert_synced(after)
+    assert (after.tags, after.revision) == (TAGS, 9)
+
+
+@pytest.mark.parametrize("state", [PENDING, FAILED, CONFLICTED, HELD])
+def test_a_verified_write_of_the_last_edit_makes_any_item_synced(state: ItemState) -> None:
+    assert_synced(item_state.verified(item(state), written_revision=5, next_edit=None, now=NOW))
+
+
+@pytest.mark.parametrize("state", [PENDING, FAILED, CONFLICTED])
+def test_a_verified_write_leaves_an_item_with_a_later_edit_pending_since_that_edit(state: ItemState) -> None:
+    before = item(state, revision=8)
+    after = item_state.verified(before, written_revision=5, next_edit=7, now=NOW)
+    assert (after.state, after.unsynced_since, after.synced_revision) == (PENDING, 7, 5)
+    assert after.due_at == (before.due_at or NOW)
+    assert (after.failure, after.attempts, after.conflicts) == (None, 0, [])
+
+
+def test_a_held_item_with_a_later_edit_stays_held_for_its_reason() -> None:
+    after = item_state.verified(item(HELD), written_revision=4, next_edit=5, now=NOW)
+    assert (after.state, after.unsynced_since, after.due_at) == (HELD, 5, None)
+    assert after.hold == {"reason": "checked out"}
+
+
+def test_a_transient_failure_is_due_again_after_its_delay() -> None:
+    after = item_state.failed(item(PENDING), "LOCKED", "why", transient=True, now=NOW)
+    assert (after.state, after.failure, after.failure_message, after.attempts) == (FAILED, "LOCKED", "why", 1)
+    assert after.due_at is not None
+    assert NOW + 4_000 <= after.due_at <= NOW + 6_000
+    assert after.unsynced_since == 4
+
+
+def test_a_permanent_failure_is_not_due_by_itself() -> None:
+    after = item_state.failed(item(PENDING), "CORRUPT", "why", transient=False, now=NOW)
+    assert (after.state, after.due_at) == (FAILED, None)
+    assert after.unsynced
+
+
+@pytest.mark.parametrize("transient", [False, True])
+def test_a_held_item_that_fails_stays_held(transient: bool) -> None:
+    after = item_state.failed(item(HELD), "LOCKED", "why", transient=transient, now=NOW)
+    assert (after.state, after.due_at) == (HELD, None)
+
+
+def test_a_conflict_waits_for_a_person() -> None:
+    after = item_state.conflicted(item(PENDING), [{"field": "label"}])
+    assert (after.state, after.due_at, after.conflicts) == (CONFLICTED, None, [{"field": "label"}])
+    assert item_state.conflicted(item(HELD), [{"field": "label"}]).state is HELD
+
+
+def test_a_held_item_is_not_due_and_says_why() -> None:
+    after = item_state.held(item(PENDING), "checked out")
+    assert (after.state, after.due_at, after.hold) == (HELD, None, {"reason": "checked out"})
+    assert after.unsynced
+
+
+def test_a_retried_item_is_due_at_once_with_a_clean_slate() -> None:
+    after = item_state.retried(item(FAILED), NOW)
+    assert (after.state, after.due_at, after.failure, after.failure_message, after.attempts) == (
+        PENDING,
+        NOW,
+        None,
+        "",
+        0,
+    )
+
+
+@given(st.integers(1, 10_000))
+def test_the_delay_grows_and_never_beyond_its_bound(attempts: int) -> None:
+    delay = item_state.retry_delay(attempts)
+    assert item_state.RETRY_FIRST_MS * 0.8 <= delay <= item_state.RETRY_LAST_MS * 1.2
+    if attempts < 7:
+        assert 0.8 <= delay / (item_state.RETRY_FIRST_MS * 2 ** (attempts - 1)) <= 1.2
+
+
+@given(st.lists(st.sampled_from(["edit", "edit back", "verify", "fail", "give up", "conflict", "hold", "retry"])))
+def test_an_item_is_synced_exactly_while_it_has_no_unverified_edit(steps: list[str]) -> None:
+    present, revision = item(), 10
+    for step in steps:
+        revision += 1
+        present = _after(present, step, revision)
+        assert (present.state is SYNCED) == (present.unsynced_since is None)
+        assert present.state is SYNCED or present.unsynced_since <= present.revision
+        assert (present.state is PENDING) <= (present.due_at is not None)
+        assert present.due_at is None or present.state in (PENDING, FAILED)
+        assert (present.hold is not None) == (present.state is HELD)
+
+
+def _after(present: Item, step: str, revision: int) -> Item:
+    if step.startswith("edit"):
+        return item_state.edited(present, TAGS, revision=revision, due_at=NOW, to_write=step == "edit")
+    if present.state is SYNCED:
+        return present
+    if step == "verify":
+        next_edit = present.revision if revision % 2 else None
+        return item_state.verified(present, written_revision=1, next_edit=next_edit, now=NOW)
+    if step in ("fail", "give up"):
+        return item_state.failed(present, "LOCKED", "", transient=step == "fail", now=NOW)
+    if step == "conflict":
+        return item_state.conflicted(present, [{}])
+    if step == "hold":
+        return item_state.held(present, "checked out")
+    return item_state.retried(present, NOW) if present.state is FAILED else present
