@@ -43,8 +43,24 @@ def generate() -> dict[str, bytes]:
     with tempfile.TemporaryDirectory() as out:
         protoc = [str(python), "-m", "grpc_tools.protoc", f"--proto_path={PROTOS}"]
         plugins = [f"--plugin={python.parent / name}" for name in ("protoc-gen-mypy", "protoc-gen-mypy_grpc")]
-        run([*protoc, *plugins, f"--python_out={out}", f"--mypy_out=quiet,generate_concrete_servicer_stubs:{out}", *protos])
-        run([*protoc, *plugins, f"--grpc_python_out={out}", f"--mypy_grpc_out=quiet,generate_concrete_servicer_stubs:{out}", *services])
+        run(
+            [
+                *protoc,
+                *plugins,
+                f"--python_out={out}",
+                f"--mypy_out=quiet,generate_concrete_servicer_stubs:{out}",
+                *protos,
+            ]
+        )
+        run(
+            [
+                *protoc,
+                *plugins,
+                f"--grpc_python_out={out}",
+                f"--mypy_grpc_out=quiet,generate_concrete_servicer_stubs:{out}",
+                *services,
+            ]
+        )
         return read_generated(Path(out))
 
 

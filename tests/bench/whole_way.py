@@ -45,9 +45,8 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="bench-", dir=given.folder)).resolve()
     try:
         size = draw(folder / "photos", given.items)
-        print(
-            f"machine     {os.cpu_count()} cores, {platform.system()} {platform.release()}, Python {platform.python_version()}"
-        )
+        system = f"{platform.system()} {platform.release()}, Python {platform.python_version()}"
+        print(f"machine     {os.cpu_count()} cores, {system}")
         print(f"storage     fdatasync of 4 KiB: {sync_latency_ms(folder):.2f} ms (median)")
         print(f"library     {given.items} JPEGs of {size / 1e6:.2f} MB")
         with RunningServer(folder / "data", given.database, writers=2) as server:

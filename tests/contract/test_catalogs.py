@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 from indelible_server.domain import catalogs as rules
 from indelible_server.domain import changes, sync
-from indelible_server.domain.catalogs import ApprovedRoot
+from indelible_server.domain.catalogs import ApprovedRoot, Deletion
 from indelible_server.domain.edits import Edit
 from indelible_server.domain.principal import Principal, Role
 from indelible_server.errors import AlreadyExists, FailedPrecondition, NotFound
@@ -50,7 +50,8 @@ def stored(database: Database, catalog: Catalog) -> Catalog:
 def delete(database: Database, catalog: Catalog) -> None:
     """Delete a catalog to the end."""
     database.write(rules.begin_delete, catalog)
-    rules.finish_deletions(database, lambda: None)
+    while database.write(rules.delete_part, catalog.catalog_id) is not Deletion.DONE:
+        pass
 
 
 def test_a_new_catalog_is_paused_whatever_was_asked_for(database: Database) -> None:
@@ -113,7 +114,7 @@ def test_a_deleted_catalog_is_gone_for_callers_at_once_and_rests_nothing(databas
     assert ended is not None
     assert ended.state == jobs.CANCELLED
     parts = 0
-    while not database.write(rules.delete_part, catalog.catalog_id):
+    while database.write(rules.delete_part, catalog.catalog_id) is Deletion.MORE:
         parts += 1
     assert parts == 2
     assert database.read(catalogs.get, catalog.catalog_id) is None
@@ -132,7 +133,7 @@ def test_a_deletion_waits_for_a_writer_that_has_a_file_in_hand(database: Databas
     edit(database, catalog, title("new"))
     claim(database, catalog)
     database.write(rules.begin_delete, catalog)
-    assert not database.write(rules.delete_part, catalog.catalog_id)
+    assert database.write(rules.delete_part, catalog.catalog_id) is Deletion.WAITING
     assert database.read(catalogs.counts, catalog.catalog_id).total == 1
 
 

@@ -134,7 +134,7 @@ def test_while_a_writer_has_it_in_hand_no_edit_leaves_an_item_synced(database: D
 
 
 def test_an_item_whose_homes_differ_is_written_though_one_of_them_has_it(database: Database, catalog: Catalog) -> None:
-    homes = {"EMBEDDED": {"title": "new"}, "SIDECAR": {"title": "old"}}
+    homes = {"embedded": {"title": "new"}, "SIDECAR": {"title": "old"}}
     (item,) = add_items(database, catalog, ["a"], tags={"title": "old"}, homes=homes)
     edit(database, catalog, title("new"))
     assert now(database, item).unsynced

@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 from indelible_server.domain import catalogs as catalog_rules
 from indelible_server.domain import items as item_rules
+from indelible_server.domain.catalogs import Deletion
 from indelible_server.errors import Unavailable
 from indelible_server.storage import catalogs, intents
 from indelible_server.storage.catalogs import Catalog
@@ -145,11 +146,11 @@ def test_a_catalog_is_not_taken_apart_while_an_intent_lives(database: Database, 
     intent = make_intent(item)
     database.write(intents.insert, [intent])
     database.write(catalog_rules.begin_delete, catalog)
-    assert not database.write(catalog_rules.delete_part, catalog.catalog_id)
+    assert database.write(catalog_rules.delete_part, catalog.catalog_id) is Deletion.WAITING
     assert database.read(catalogs.counts, catalog.catalog_id).total == 1
     database.write(intents.drop, [intent.intent_id])
-    waited: list[None] = []
-    catalog_rules.finish_deletions(database, lambda: waited.append(None))
+    while database.write(catalog_rules.delete_part, catalog.catalog_id) is Deletion.MORE:
+        pass
     assert database.read(catalogs.get, catalog.catalog_id) is None
 
 
@@ -159,4 +160,4 @@ def test_the_intents_of_another_catalog_do_not_hold_up_a_deletion(
     other = make_catalog(database, "Other", b"/other")
     database.write(intents.insert, [make_intent(item)])
     database.write(catalog_rules.begin_delete, other)
-    assert database.write(catalog_rules.delete_part, other.catalog_id)
+    assert database.write(catalog_rules.delete_part, other.catalog_id) is Deletion.DONE

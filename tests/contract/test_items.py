@@ -119,7 +119,7 @@ def test_an_item_is_stored_and_read_unchanged(database: Database, catalog: Catal
         catalog,
         ["a.jpg"],
         tags={"title": "é \U0001f600 \" ' \\", "rating": -1, "keywords": ["a|b"], "gps": {"lat": 0.1, "lon": -0.1}},
-        homes={"EMBEDDED": {}, "SIDECAR": {"title": "x"}},
+        homes={"embedded": {}, "SIDECAR": {"title": "x"}},
         sidecar=b"\xff.xmp",
         size=2**40,
         inode=2**62,
@@ -186,13 +186,18 @@ def test_saved_searches_find_what_their_name_says(database: Database, catalog: C
 @pytest.mark.parametrize(
     ("glob", "matched"),
     [
-        ("*", {"a.jpg", "A.jpg", "x/a.jpg", "x/y/b.jpg", "x/y/b.png", "IMG [1].jpg", "IMG 1.jpg", "50%_off.jpg"}),
+        ("*", {"a.jpg", "A.jpg", "IMG [1].jpg", "IMG 1.jpg", "50%_off.jpg"}),
+        ("**", {"a.jpg", "A.jpg", "x/a.jpg", "x/y/b.jpg", "x/y/b.png", "IMG [1].jpg", "IMG 1.jpg", "50%_off.jpg"}),
         ("a.jpg", {"a.jpg"}),
-        ("x/*.jpg", {"x/a.jpg", "x/y/b.jpg"}),
-        ("*b.*", {"x/y/b.jpg", "x/y/b.png"}),
+        ("x/*.jpg", {"x/a.jpg"}),
+        ("x/**.jpg", {"x/a.jpg", "x/y/b.jpg"}),
+        ("x?a.jpg", set()),
+        ("x[!a]a.jpg", set()),
+        ("[z-a].jpg", set()),
+        ("**b.*", {"x/y/b.jpg", "x/y/b.png"}),
         ("?.jpg", {"a.jpg", "A.jpg"}),
         ("[a-z].jpg", {"a.jpg"}),
-        ("[!a]*.jpg", {"A.jpg", "x/a.jpg", "x/y/b.jpg", "IMG [1].jpg", "IMG 1.jpg", "50%_off.jpg"}),
+        ("[!a]*.jpg", {"A.jpg", "IMG [1].jpg", "IMG 1.jpg", "50%_off.jpg"}),
         ("IMG [1].jpg", {"IMG [1].jpg", "IMG 1.jpg"}),
         ("IMG [[]1].jpg", {"IMG [1].jpg"}),
         ("[", set()),
@@ -202,7 +207,7 @@ def test_saved_searches_find_what_their_name_says(database: Database, catalog: C
     ],
 )
 def test_a_glob_matches_the_whole_path(database: Database, catalog: Catalog, glob: str, matched: set[str]) -> None:
-    """`*` also crosses folders; a path always matches itself, whatever signs are in it."""
+    """`*`, `?` and sets stay within a folder, `**` does not; a path always matches itself, whatever signs are in it."""
     paths = ["a.jpg", "A.jpg", "x/a.jpg", "x/y/b.jpg", "x/y/b.png", "IMG [1].jpg", "IMG 1.jpg", "50%_off.jpg"]
     add_items(database, catalog, paths)
     assert set(select(database, catalog, globs=(glob,))) == matched

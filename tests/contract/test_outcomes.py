@@ -87,7 +87,7 @@ def test_an_item_is_synced_by_a_verified_write_and_by_nothing_before(
     after = now(database, item)
     assert (after.state, after.unsynced_since, after.due_at) == (ItemState.SYNCED, None, None)
     assert after.synced_revision == after.revision == item.revision
-    assert after.homes == {"EMBEDDED": {"title": "new"}}
+    assert after.homes == {"embedded": {"title": "new"}}
     assert (after.size, after.mtime_ns, after.inode) == (IDENTITY.size, IDENTITY.mtime_ns, IDENTITY.inode)
     assert (after.note, after.sidecar) == ("why", b"a.xmp")
     assert after.verified_at is not None
@@ -106,7 +106,7 @@ def test_an_edit_during_the_write_stays_unsynced_since_that_edit(
     acknowledge(database, catalog, verified(mine))
     after = now(database, item)
     assert after.tags == {"title": "newest"}
-    assert after.homes == {"EMBEDDED": {"title": "new"}}
+    assert after.homes == {"embedded": {"title": "new"}}
     assert after.unsynced_since == during.last_revision
     assert after.synced_revision == item.revision
     assert after.state is ItemState.PENDING
@@ -237,14 +237,23 @@ def test_what_is_given_back_is_as_before_and_can_be_claimed_again(
     database: Database, catalog: Catalog, item: Item
 ) -> None:
     mine = claimed(database, catalog)
-    intent, foreign = intended(database, mine, b"1"), intended(database, mine, b"2")
+    intent = intended(database, mine, b"1")
     revision = database.read(catalogs.counts, catalog.catalog_id).revision
-    assert acknowledge(database, catalog, GivenBack(mine, (intent,), (foreign,))) == 1
+    assert acknowledge(database, catalog, GivenBack(mine, (intent,))) == 1
     assert now(database, item) == item
     assert live(database, item) == []
-    assert write_outcomes(database) == [intents.FOREIGN]
     assert database.read(catalogs.counts, catalog.catalog_id).revision == revision
     assert claimed(database, catalog).item == item
+
+
+def test_a_file_with_other_content_is_given_back_and_its_old_bytes_are_kept(
+    database: Database, catalog: Catalog, item: Item
+) -> None:
+    mine = claimed(database, catalog)
+    assert acknowledge(database, catalog, GivenBack(mine, foreign=(intended(database, mine, b"1"),))) == 1
+    assert live(database, item) == []
+    assert write_outcomes(database) == [intents.FOREIGN]
+    assert claimed(database, catalog).item.verified_at is None
 
 
 def test_a_conflict_waits_for_a_person(database: Database, catalog: Catalog, item: Item) -> None:
@@ -279,7 +288,7 @@ def test_a_value_that_the_file_lost_is_lost_in_the_catalog(database: Database, c
 def test_a_value_taken_from_the_file_does_not_replace_an_edit_that_came_in_between(
     database: Database, catalog: Catalog, item: Item
 ) -> None:
-    """I1: that edit is merged the next time."""
+    """I1: the edit is merged with it."""
     mine = claimed(database, catalog)
     edit(database, catalog, Edit("set", "label", "Blue"))
     tags = {"title": "new", "label": "Red", "event": "Theirs"}
@@ -290,9 +299,33 @@ def test_a_value_taken_from_the_file_does_not_replace_an_edit_that_came_in_betwe
     assert after.unsynced
     assert entries(database, item)[0].changes == {"event": [None, "Theirs"]}
     again = claimed(database, catalog)
-    assert again.item.homes == {"EMBEDDED": tags}
+    assert again.item.homes == {"embedded": tags}
     acknowledge(database, catalog, verified(again))
     assert not now(database, item).unsynced
+
+
+def test_a_list_that_others_added_to_keeps_their_values_when_an_edit_came_in_between(
+    database: Database, catalog: Catalog, item: Item
+) -> None:
+    """I4: the file holds theirs and ours; the edit that came meanwhile must not make theirs look removed."""
+    mine = claimed(database, catalog)
+    edit(database, catalog, Edit("add", "keywords", ["c"]))
+    tags = {"title": "new", "keywords": ["outside"]}
+    acknowledge(database, catalog, verified(mine, tags=tags, taken_in={"keywords": [None, ["outside"]]}))
+    assert now(database, item).tags["keywords"] == ["outside", "c"]
+    assert now(database, item).unsynced
+
+
+def test_a_file_that_holds_what_nobody_verified_is_written_even_if_the_edit_is_taken_back(
+    database: Database, catalog: Catalog, item: Item
+) -> None:
+    """I3: after a write that did not verify, what was last verified does not say what the file holds."""
+    mine = claimed(database, catalog)
+    intent = make_intent(item)
+    database.write(intents.insert, [intent])
+    acknowledge(database, catalog, failed(mine, transient=True, foreign=(intent,)))
+    edit(database, catalog, Edit("clear", "title"))
+    assert now(database, item).unsynced
 
 
 def test_what_the_catalog_replaced_in_a_conflict_is_kept_in_the_history(

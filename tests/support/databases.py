@@ -5,12 +5,15 @@ from __future__ import annotations
 import shutil
 import signal
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from indelible_server.storage import migrate
 from indelible_server.storage.database import Database
+
+PATIENCE_S = 20
 
 
 class Databases:
@@ -85,5 +88,6 @@ class Databases:
 def until_someone_waits(database: Database) -> None:
     """Return when a transaction on this PostgreSQL waits for a lock of another one."""
     query = sa.text("SELECT count(*) FROM pg_stat_activity WHERE datname = :name AND wait_event_type = 'Lock'")
+    deadline = time.monotonic() + PATIENCE_S
     while not database.read(lambda tx: tx.scalar(query, {"name": database.url.database})):
-        pass
+        assert time.monotonic() < deadline, "nobody waits"

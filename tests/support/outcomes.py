@@ -22,7 +22,7 @@ def acknowledge(database: Database, catalog: Catalog, *reported: Outcome) -> int
 def verified(claim: Claim, **values: Any) -> Verified:
     """The file holds what the item wanted when it was claimed."""
     tags = values.pop("tags", claim.item.tags)
-    return Verified(claim, **{"homes": {"EMBEDDED": tags}, "tags": tags, "identity": IDENTITY} | values)
+    return Verified(claim, **{"homes": {"embedded": tags}, "identity": IDENTITY} | values)
 
 
 def failed(claim: Claim, *, transient: bool, **values: Any) -> Failed:

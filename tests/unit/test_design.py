@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 
 import pytest
-
 from indelible_server.storage.diagram import with_diagram
 
 ROOT = Path(__file__).parents[2]

@@ -110,7 +110,7 @@ class App:
             pass
 
     async def answered(self, request: Mutation, answer: type[M]) -> M | None:
-        """The first answer to this request, if it was carried out before: for calls that look around before they act."""
+        """The first answer to this request, if it was carried out: for calls that look around before they act."""
         key = self.request_key(request)
         known = None if key is None else await self.read(requests.first_answer, key)
         return None if known is None else answer.FromString(known)

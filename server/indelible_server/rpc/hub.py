@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from ..domain.sync import SyncStatus
@@ -45,6 +46,14 @@ class Latest(Generic[T]):
         return self.number
 
 
+@dataclass(frozen=True)
+class Snapshot:
+    """A status with the number of its read: one that was begun later never shows an earlier state."""
+
+    order: int
+    status: SyncStatus
+
+
 class Hub:
     """Wake-ups and status snapshots for all streams of this server. For the event loop only."""
 
@@ -53,7 +62,8 @@ class Hub:
         self._read_status = read_status
         self._signals: dict[int, Latest[None]] = {}
         self._anything: Latest[None] = Latest()
-        self._watched: dict[int, tuple[Latest[SyncStatus], asyncio.Task[None]]] = {}
+        self._watched: dict[int, tuple[Latest[Snapshot], asyncio.Task[None]]] = {}
+        self._reads = 0
         self._stopping = asyncio.Event()
         self._unsubscribe = wakeups.subscribe(self._woken)
 
@@ -84,14 +94,16 @@ class Hub:
         """
         latest, number = self._watch(catalog_id), 0
         # Read for this subscriber: what it did before it asked must be in its first snapshot.
-        shown = await self._read_status(catalog_id)
+        shown = await self._read(catalog_id)
         while shown is not None:
-            yield shown
-            while latest.value is None or latest.value == shown or _is_older(latest.value, shown):
+            yield shown.status
+            newer = None
+            while newer is None or newer.order < shown.order or newer.status == shown.status:
                 number = await self._or_stop(latest.after(number), None)
-                if latest.value is None:
+                newer = latest.value
+                if newer is None:
                     break
-            shown = latest.value
+            shown = newer
         raise NotFound("CATALOG_NOT_FOUND", "The catalog was deleted.", catalog=str(catalog_id))
 
     def _woken(self, catalog_id: int) -> None:
@@ -103,31 +115,34 @@ class Hub:
         if catalog_id in self._signals:
             self._signals[catalog_id].publish(None)
 
-    def _watch(self, catalog_id: int) -> Latest[SyncStatus]:
+    async def _read(self, catalog_id: int) -> Snapshot | None:
+        self._reads += 1
+        order = self._reads
+        status = await self._read_status(catalog_id)
+        return None if status is None else Snapshot(order, status)
+
+    def _watch(self, catalog_id: int) -> Latest[Snapshot]:
         if catalog_id not in self._watched:
-            latest: Latest[SyncStatus] = Latest()
+            latest: Latest[Snapshot] = Latest()
             self._watched[catalog_id] = latest, asyncio.create_task(self._follow(catalog_id, latest))
         return self._watched[catalog_id][0]
 
-    async def _follow(self, catalog_id: int, latest: Latest[SyncStatus]) -> None:
+    async def _follow(self, catalog_id: int, latest: Latest[Snapshot]) -> None:
         published_at, seen = 0.0, 0
         while True:
             try:
-                status = await self._read_status(catalog_id)
+                read = await self._read(catalog_id)
             except Unavailable:
                 seen = await self.changed(catalog_id, seen)
                 continue
-            if status is None:
+            if read is None:
                 break
+            status, published = read.status, None if latest.value is None else latest.value.status
             wait = published_at + COUNTS_EVERY_S - self._loop.time()
-            if (
-                latest.value is None
-                or _switches(status) != _switches(latest.value)
-                or (status != latest.value and wait <= 0)
-            ):
-                latest.publish(status)
-                published_at = self._loop.time()
-            later = status != latest.value
+            if published is None or _switches(status) != _switches(published) or (status != published and wait <= 0):
+                latest.publish(read)
+                published_at, published = self._loop.time(), status
+            later = status != published
             seen = await self.changed(catalog_id, seen, patience=max(wait, 0.001) if later else POLL_S)
         latest.publish(None)
         del self._watched[catalog_id]
@@ -145,11 +160,6 @@ class Hub:
         finally:
             task.cancel()
             stop.cancel()
-
-
-def _is_older(status: SyncStatus, other: SyncStatus) -> bool:
-    """Whether a snapshot was read before another one."""
-    return status.counts.revision < other.counts.revision or status.catalog.revision < other.catalog.revision
 
 
 def _switches(status: SyncStatus) -> tuple[object, ...]:

@@ -14,8 +14,6 @@ from .database import Overtaken, now_ms, touch
 from .item import dump
 from .tables import (
     catalogs,
-    change_items,
-    changes,
     counters,
     history,
     items,
@@ -107,8 +105,8 @@ def delete_items(tx: Connection, catalog_id: int, limit: int) -> int:
 
 
 def delete(tx: Connection, catalog_id: int) -> None:
-    """Remove all that is left of a catalog whose items are gone."""
-    for table in (history, writes, tombstones, runs, run_items, jobs, changes, change_items, roots, counters, catalogs):
+    """Remove all that is left of a catalog whose items are gone. Bulk edits stay until whoever waits is answered."""
+    for table in (history, writes, tombstones, runs, run_items, jobs, roots, counters, catalogs):
         tx.execute(sa.delete(table).where(table.c.catalog_id == catalog_id))
     touch(tx, catalog_id)
 

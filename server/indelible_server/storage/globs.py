@@ -29,7 +29,7 @@ def _translated(glob: str) -> Iterator[str]:
             yield "[^/]*"
         elif part == "?":
             yield "[^/]"
-        elif part.startswith("[") and len(part) > 2:  # noqa: PLR2004 - a bracket alone is a bracket
+        elif part.startswith("[") and len(part) > 2:
             negated = part.startswith("[!")
             content = part[2 if negated else 1 : -1].replace("\\", "\\\\").replace("[", "\\[")
             yield f"(?!/)[{'^' if negated else ''}{content}]"

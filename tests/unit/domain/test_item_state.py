@@ -26,7 +26,7 @@ def item(state: ItemState = SYNCED, **values: Any) -> Item:
         HELD: {"hold": {"reason": "checked out"}},
     }
     unsynced: dict[str, Any] = {} if state is SYNCED else {"unsynced_since": 4, "revision": 5, "synced_revision": 3}
-    plain = Item(1, 1, "r", b"a.jpg", "a.jpg", "JPEG", 1, 1, 1, None, None, {}, {"EMBEDDED": {}})
+    plain = Item(1, 1, "r", b"a.jpg", "a.jpg", "JPEG", 1, 1, 1, None, None, {}, {"embedded": {}})
     return replace(plain, state=state, **unsynced | by_state[state] | values)
 
 
