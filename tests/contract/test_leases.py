@@ -7,7 +7,7 @@ import threading
 import sqlalchemy as sa
 from indelible_server.storage import leases
 from indelible_server.storage.catalogs import Catalog
-from indelible_server.storage.database import Database
+from indelible_server.storage.database import Database, now_ms
 from indelible_server.storage.leases import Claim
 from indelible_server.storage.tables import leases as lease_rows
 from support.edits import claim, edit, title
@@ -22,10 +22,10 @@ def edited(database: Database, catalog: Catalog, number: int) -> None:
     edit(database, catalog, title("new"))
 
 
-def expire(database: Database, *claims: Claim) -> None:
-    """Let leases end a millisecond ago."""
+def expire(database: Database, *claims: Claim, at: int = 1) -> None:
+    """Let leases end long ago, or at another time."""
     tokens = [each.token for each in claims]
-    query = sa.update(lease_rows).where(lease_rows.c.token.in_(tokens)).values(deadline=1)
+    query = sa.update(lease_rows).where(lease_rows.c.token.in_(tokens)).values(deadline=at)
     database.write(lambda tx: tx.execute(query))
 
 
@@ -96,18 +96,19 @@ def test_an_item_whose_lease_expired_is_not_claimed_before_it_is_dropped(databas
 def deadlines(database: Database) -> dict[str, int]:
     """When each lease ends."""
     query = sa.select(lease_rows.c.token, lease_rows.c.deadline)
-    return {token: deadline for token, deadline in database.read(lambda tx: tx.execute(query).all())}
+    return dict(database.read(lambda tx: list(tx.execute(query).tuples())))
 
 
 def test_renewing_keeps_the_leases_of_those_writers_only(database: Database, catalog: Catalog) -> None:
     edited(database, catalog, 2)
     (one,) = claim(database, catalog, "alive", limit=1)
     (two,) = claim(database, catalog, "silent", limit=1)
-    before = deadlines(database)
+    soon = database.read(now_ms) + 20_000
+    expire(database, one, two, at=soon)
     database.write(leases.renew, ["alive"])
     after = deadlines(database)
-    assert after[one.token] >= before[one.token]
-    assert after[two.token] == before[two.token]
+    assert after[one.token] > soon
+    assert after[two.token] == soon
 
 
 def test_a_lease_that_has_ended_is_not_renewed(database: Database, catalog: Catalog) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import threading
 import time
 from collections.abc import Callable
 
@@ -53,10 +54,15 @@ def until(done: Callable[[], object]) -> None:
 def test_a_commit_wakes_after_it_is_visible_to_others(database: Database, other: Database, catalog: Catalog) -> None:
     add_items(database, catalog, ["a"])
     seen: list[int] = []
-    database.wakeups.subscribe(lambda catalog_id: seen.append(other.read(catalogs.counts, catalog_id).unsynced))
+
+    def look(catalog_id: int) -> None:
+        # Those that come by way of the database come in another thread, and may be of an earlier commit.
+        if threading.current_thread() is threading.main_thread():
+            seen.append(other.read(catalogs.counts, catalog_id).unsynced)
+
+    database.wakeups.subscribe(look)
     edit(database, catalog, title("new"))
-    assert seen
-    assert set(seen) == {1}
+    assert seen == [1]
 
 
 def test_nothing_is_heard_of_a_transaction_that_is_undone_or_touches_nothing(
@@ -122,13 +128,12 @@ def test_a_catalog_wakes_other_hosts_ten_times_a_second_at_most_and_for_its_newe
 
     begun = time.monotonic()
     last, edits = 0, 0
-    while time.monotonic() - begun < 1:
+    while edits < 30 or time.monotonic() - begun < 1:
         last, edits = edit(postgresql, catalog, title(f"{edits}"), items=[item]).last_revision, edits + 1
 
     seen: list[int] = []
     until(lambda: seen.extend(_revisions(other_postgresql, heard)) or last in seen)
     took = time.monotonic() - begun
-    assert edits > 15
     assert 1 <= len(seen) <= 10 * took + 2
 
 

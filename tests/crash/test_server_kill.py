@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 import threading
 import time
 from collections import defaultdict
@@ -223,6 +225,8 @@ def test_no_child_outlives_a_killed_server(tmp_path: Path, database_url: str) ->
         client.wait(NAME, lambda status: status.total_items > 0)
         children = processes.children(server.pid)
         assert len(children) == 3
+        for child in processes.writers(server.pid):
+            os.kill(child, signal.SIGSTOP)  # one that hangs can't notice by itself that its server is gone
         with processes.all_end(children):
             server.kill()
         server.start()

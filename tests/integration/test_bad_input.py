@@ -696,22 +696,11 @@ def odd_server(request: pytest.FixtureRequest, databases: Any, tmp_path_factory:
 
 
 ODD: dict[int, list[Any]] = {
-    FieldDescriptor.TYPE_STRING: [
-        "",
-        "\0",
-        "a\0b",
-        "x" * 5000,
-        "\U0010ffff",
-        "%_\\'\";--",
-        "9" * 30,
-        "-1",
-        "../..",
-        "ä",
-    ],
+    FieldDescriptor.TYPE_STRING: ["", "a\0b", "x" * 5000, "\U0010ffff%_\\'\";--", "9" * 30, "../.."],
     FieldDescriptor.TYPE_BYTES: [b"", b"\0\xff"],
-    FieldDescriptor.TYPE_INT32: [-(2**31), -1, 0, 1, 2**31 - 1],
-    FieldDescriptor.TYPE_INT64: [-(2**63), -1, 0, 1, 2**63 - 1],
-    FieldDescriptor.TYPE_ENUM: [-1, 0, 1, 99, 2**31 - 1],
+    FieldDescriptor.TYPE_INT32: [-(2**31), -1, 2**31 - 1],
+    FieldDescriptor.TYPE_INT64: [-(2**63), -1, 2**63 - 1],
+    FieldDescriptor.TYPE_ENUM: [-1, 1, 99],
     FieldDescriptor.TYPE_BOOL: [True],
     FieldDescriptor.TYPE_DOUBLE: [float("nan"), float("inf"), -1e308, 0.0],
 }
@@ -766,7 +755,7 @@ def put(request: Any, path: tuple[FieldDescriptor, ...], value: Any) -> None:
 def outcome(rpc: Rpc, channel: Any, request: Any) -> str:
     """The reason of a refusal, or its status if it has none; "" if it is carried out, or has nothing to say yet."""
     try:
-        rpc.on(channel)(request, timeout=0.3 if rpc.descriptor.server_streaming else 20)
+        rpc.on(channel)(request, timeout=0.2 if rpc.descriptor.server_streaming else 20)
     except grpc.RpcError as error:
         return refusal(error).reason or error.code().name
     except StopIteration:

@@ -63,7 +63,7 @@ def test_file_names_are_bytes_they_are_shown_escaped_edited_and_written(
     assert (job.import_counts.added_items, problems(job)) == (len(NAMES), {})
     items = {item.raw_path: item for item in client.items(name)}
     assert {key: item.path for key, item in items.items()} == NAMES
-    for key, item in items.items():
+    for item in items.values():
         client.edit(name, set_tags(title=f"Title of {item.id}"), selection=ids(item))
         assert client.item(name, item.path).tags.title == f"Title of {item.id}", "found by the path that is shown"
         client.edit(name, set_tags(rating=3), selection=globs(item.path))

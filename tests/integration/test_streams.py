@@ -196,7 +196,7 @@ def test_a_resumed_feed_goes_on_after_a_restart_and_nothing_is_lost_or_told_twic
     imported(client, name, tmp_path / "photos", number)
     with client.changes(name) as stream:
         token = next(stream).resume_token
-    for round_ in range(3):
+    for round_ in range(2):
         client.edit(name, set_tags(title=f"{round_}"), selection=globs("p000*.jpg"))
         client.edit(name, set_tags(rating=round_ + 1), selection=globs("p002*.jpg"))
         with client.changes(name, token) as stream:
@@ -339,7 +339,7 @@ def test_a_stopping_server_ends_streams_says_so_and_finishes_what_writers_hold(
     server: RunningServer, name: str, tmp_path: Path
 ) -> None:
     client = Client(server.stubs())
-    paths = imported(client, name, tmp_path / "photos", 300)
+    paths = imported(client, name, tmp_path / "photos", 200)
     pictures = [pixels(path) for path in paths]
     client.edit(name, set_tags(title="Stopped"))
     stubs = server.stubs()
@@ -371,7 +371,7 @@ def test_a_stopping_server_ends_streams_says_so_and_finishes_what_writers_hold(
 
 def test_after_a_stop_nothing_is_in_a_writers_hand(server: RunningServer, name: str, tmp_path: Path) -> None:
     client = Client(server.stubs())
-    paths = imported(client, name, tmp_path / "photos", 300)
+    paths = imported(client, name, tmp_path / "photos", 200)
     client.edit(name, set_tags(title="Stopped"))
     catalog_id = client.start(name).run.catalog_id
     client.wait(name, lambda status: status.unsynced_items < len(paths))

@@ -58,7 +58,7 @@ def test_a_new_catalog_is_paused_and_nothing_is_written(client: Client, library:
     status = client.status(catalog)
     assert (status.unsynced_items, status.text) == (2, "2 of 2 not synchronized")
     assert status.activity == sync_pb2.ACTIVITY_IDLE
-    client.nothing_happens(catalog, 1.5)
+    client.nothing_happens(catalog, 1.2)
     assert times(paths) == before
 
 
@@ -92,7 +92,7 @@ def test_the_switch_survives_a_restart(server: RunningServer, client: Client, li
     client = Client(server.stubs())
     assert client.status(catalog).auto_sync == sync_pb2.AUTO_SYNC_PAUSED
     client.edit(catalog, set_tags(title="Paused"))
-    client.nothing_happens(catalog, 1.5)
+    client.nothing_happens(catalog, 1.2)
     assert written(paths, "Paused") == []
 
 
@@ -103,7 +103,7 @@ def test_paused_again_it_leaves_later_edits_alone(client: Client, library: Libra
     client.wait_synced(catalog)
     client.switch(catalog, False)
     client.edit(catalog, set_tags(title="Off"))
-    client.nothing_happens(catalog, 1.5)
+    client.nothing_happens(catalog, 1.2)
     assert written(paths, "On") == paths
 
 
@@ -226,7 +226,7 @@ def test_a_run_covers_what_was_edited_before_it_and_not_what_came_later(
     ended = client.wait_run(catalog)
     assert (ended.id, ended.state) == (run.id, sync_pb2.RUN_STATE_COMPLETED)
     assert (ended.total_items, ended.done_items) == (3, 3)
-    client.nothing_happens(catalog, 1.5)
+    client.nothing_happens(catalog, 1.2)
     assert client.status(catalog).unsynced_items == 2
     assert written(paths, "Before") == paths[:3]
     assert written(paths, "After") == []
@@ -267,7 +267,7 @@ def test_a_cancelled_run_ends_at_once_and_writes_no_more(
         with refused("RUN_NOT_FOUND", code="FAILED_PRECONDITION"):
             waiting.cancel(catalog)
     client = Client(server.stubs())
-    client.nothing_happens(catalog, 1.5)
+    client.nothing_happens(catalog, 1.2)
     assert times(paths) == before
     assert client.status(catalog).unsynced_items == 3
     assert client.sync(catalog).done_items == 3
@@ -295,7 +295,7 @@ def test_a_run_with_nothing_to_do_ends_at_once(client: Client, library: Library)
 def test_a_pause_stops_at_the_next_file_boundary_and_a_start_resumes_the_run(
     server: RunningServer, client: Client, library: Library
 ) -> None:
-    number = 400
+    number = 250
     catalog, paths = library(number)
     client.edit(catalog, set_tags(title="One"))
     run = client.start(catalog).run
@@ -308,7 +308,7 @@ def test_a_pause_stops_at_the_next_file_boundary_and_a_start_resumes_the_run(
     settled = client.wait(catalog, lambda status: status.in_flight_items == 0)
     assert 0 < settled.unsynced_items < number, "the run was over before the pause: more files are needed"
     assert settled.activity == sync_pb2.ACTIVITY_IDLE
-    client.nothing_happens(catalog, 1.5)
+    client.nothing_happens(catalog, 1.2)
     assert client.status(catalog).unsynced_items == settled.unsynced_items
     finished_later = [path for path in paths if path.stat().st_mtime_ns > paused_ns + TICK_NS]
     assert len(finished_later) <= server.writers
@@ -323,7 +323,7 @@ def test_a_pause_stops_at_the_next_file_boundary_and_a_start_resumes_the_run(
 
 
 def test_a_pause_also_stops_what_auto_sync_writes(server: RunningServer, client: Client, library: Library) -> None:
-    number = 300
+    number = 200
     catalog, paths = library(number)
     client.edit(catalog, set_tags(title="One"))
     client.switch(catalog, True)
@@ -332,7 +332,7 @@ def test_a_pause_also_stops_what_auto_sync_writes(server: RunningServer, client:
     paused_ns = time.time_ns()
     settled = client.wait(catalog, lambda status: status.in_flight_items == 0)
     assert settled.unsynced_items > 0, "all was written before the switch: more files are needed"
-    client.nothing_happens(catalog, 1.5)
+    client.nothing_happens(catalog, 1.2)
     assert len([path for path in paths if path.stat().st_mtime_ns > paused_ns + TICK_NS]) <= server.writers
 
 

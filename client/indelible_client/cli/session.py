@@ -112,7 +112,7 @@ def command(app: typer.Typer, name: str, *, epilog: str | None = None) -> Callab
         parameters = [common["context"], *own, *(each for each in common.values() if each.name != "context")]
         # typer reads the command line from the signature and the annotations.
         by_keyword = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in parameters]
-        run.__signature__ = inspect.Signature(by_keyword)  # type: ignore[attr-defined]
+        run.__signature__ = inspect.Signature(by_keyword)  # type: ignore[attr-defined]  # read by inspect
         run.__annotations__ = {each.name: each.annotation for each in parameters}
         app.command(name, help=_unwrapped(inspect.getdoc(function) or ""), epilog=epilog)(run)
         return function

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -12,8 +12,7 @@ from sqlalchemy import Connection
 from ..errors import AlreadyExists, FailedPrecondition, NotFound, invalid
 from ..storage import catalogs, intents, items, jobs, leases, runs
 from ..storage.catalogs import Catalog, Root
-from ..storage.changeset import Changeset
-from ..storage.database import Database, now_ms
+from ..storage.database import now_ms
 from ..storage.items import SavedSearch
 from .principal import Principal
 

@@ -51,7 +51,8 @@ def field_of(name: str, custom_fields: Mapping[str, Any], at: str) -> Field:
 def check_value(field: Field, value: Any, at: str) -> Value:
     """The value as it is stored; raises `InvalidArgument` naming `at` for one that can't be."""
     if not field.is_list:
-        return field.check(at, value)  # type: ignore[no-any-return]
+        checked: Value = field.check(at, value)
+        return checked
     return check_values(field, value, at)
 
 

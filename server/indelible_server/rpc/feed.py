@@ -7,6 +7,7 @@ import base64
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Any
 
 from indelible.v1 import item_service_pb2
 from sqlalchemy import Connection
@@ -103,5 +104,5 @@ def _changed(place: Place, change: Item | str) -> item_service_pb2.WatchItemsRes
     return _message(place, item_removed=removed)
 
 
-def _message(place: Place, **event: object) -> item_service_pb2.WatchItemsResponse:
-    return item_service_pb2.WatchItemsResponse(resume_token=place.token(), revision=place.revision, **event)  # type: ignore[arg-type]
+def _message(place: Place, **event: Any) -> item_service_pb2.WatchItemsResponse:
+    return item_service_pb2.WatchItemsResponse(resume_token=place.token(), revision=place.revision, **event)

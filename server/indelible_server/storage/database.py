@@ -12,7 +12,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterator
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, event
@@ -180,10 +180,10 @@ def _sqlite_engine(url: sa.URL, pool_size: int) -> sa.Engine:
     )
 
     @event.listens_for(engine, "connect")
-    def _configure(connection: object, _record: object) -> None:
+    def _configure(connection: Any, _record: object) -> None:
         # The driver must not begin transactions by itself: `_begin` says which kind.
-        connection.isolation_level = None  # type: ignore[attr-defined]
-        cursor = connection.cursor()  # type: ignore[attr-defined]
+        connection.isolation_level = None
+        cursor = connection.cursor()
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-16384"):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
