@@ -12,7 +12,6 @@ import typer
 
 from .config import Settings, WrongSetting, load_settings
 from .errors import IndelibleError
-from .logs import configure_logging
 
 app = typer.Typer(
     name="indelibled",
@@ -114,6 +113,8 @@ def _settings(flags: dict[str, Any], config: str | None) -> Settings:
 
 
 def _run(work: Any, settings: Settings) -> None:
+    from .logs import configure_logging  # noqa: PLC0415 - as above
+
     configure_logging(settings.log_format)
     running: Coroutine[Any, Any, None] = work(settings)
     try:
@@ -132,7 +133,13 @@ def _wrong(message: str) -> typer.Exit:
 
 def main() -> None:
     """Entry point."""
-    app(prog_name="indelibled")
+    try:
+        app(prog_name="indelibled")
+    except ModuleNotFoundError as error:
+        typer.echo(
+            f"indelibled: {error.name} is missing; install the server with: pip install 'indelible[server]'", err=True
+        )
+        raise SystemExit(3) from error
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Sequence
 
 import grpc
-from grpc_channelz.v1 import channelz
+from grpc_channelz.v1 import channelz, channelz_pb2
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from indelible.v1 import (
@@ -51,6 +51,8 @@ SERVICES = [
     )
 ]
 
+CHANNELZ = channelz_pb2.DESCRIPTOR.services_by_name["Channelz"].full_name
+
 OPTIONS: Sequence[tuple[str, int]] = (
     ("grpc.so_reuseport", 0),  # a second server must fail, not silently share the port
     ("grpc.keepalive_time_ms", 60_000),
@@ -75,7 +77,8 @@ class Server:
         add_SyncServiceServicer_to_server(SyncService(app), self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         channelz.add_channelz_servicer(self._server)
-        reflection.enable_server_reflection([*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME], self._server)
+        standard = [health.SERVICE_NAME, reflection.SERVICE_NAME, CHANNELZ]
+        reflection.enable_server_reflection([*SERVICES, *standard], self._server)
         self.address = _bind(self._server, settings)
 
     async def start(self) -> None:
