@@ -454,13 +454,13 @@ class Run(_message.Message):
     total_items: _builtins.int
     """total_items is how many items it covers."""
     done_items: _builtins.int
-    """done_items are verified in their files, or turned out to need no writing."""
+    """done_items are verified in their files; also those that turned out to hold their tags already."""
     failed_items: _builtins.int
     """failed_items could not be written within the run; ListFailures says why."""
     conflicted_items: _builtins.int
     """conflicted_items were left for ResolveConflicts."""
     skipped_items: _builtins.int
-    """skipped_items were held, removed or out of reach."""
+    """skipped_items were held, removed, out of reach, or changed back by an edit before their turn came."""
     bytes_written: _builtins.int
     """bytes_written is how many bytes went into files."""
     outside_window: _builtins.bool
