@@ -451,8 +451,10 @@ def test_a_secret_can_come_from_a_file(server: FakeServer, indelible: Indelible,
 
 
 def run_program(*arguments: str) -> "subprocess.Popen[str]":
+    program = os.path.join(os.path.dirname(sys.executable), "indelible")
     return subprocess.Popen(
-        [os.path.join(os.path.dirname(sys.executable), "indelible"), *arguments],
+        # A runner in the background ignores Ctrl-C, and its children would inherit that.
+        ["env", "--default-signal=INT", program, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
