@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import sqlalchemy as sa
 from indelible_server.storage import leases
@@ -36,12 +37,12 @@ def valid(database: Database, *claims: Claim) -> set[str]:
 
 def test_writers_that_race_get_disjoint_items_and_together_all(database: Database, catalog: Catalog) -> None:
     edited(database, catalog, ITEMS)
-    together = threading.Barrier(WRITERS)
+    together, patience = threading.Barrier(WRITERS), time.monotonic() + 20
     claimed: list[Claim] = []
 
     def work(number: int) -> None:
         together.wait()
-        while len(claimed) < ITEMS:
+        while len(claimed) < ITEMS and time.monotonic() < patience:
             claimed.extend(claim(database, catalog, f"writer {number}", limit=7))
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(WRITERS)]
@@ -96,7 +97,7 @@ def test_an_item_whose_lease_expired_is_not_claimed_before_it_is_dropped(databas
 def deadlines(database: Database) -> dict[str, int]:
     """When each lease ends."""
     query = sa.select(lease_rows.c.token, lease_rows.c.deadline)
-    return dict(database.read(lambda tx: list(tx.execute(query).tuples())))
+    return database.read(lambda tx: {row.token: row.deadline for row in tx.execute(query)})
 
 
 def test_renewing_keeps_the_leases_of_those_writers_only(database: Database, catalog: Catalog) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from indelible_server.storage.database import Database
 from indelible_server.storage.tables import metadata
 from sqlalchemy import Connection
 from support.children import child
-from support.databases import Databases
+from support.databases import Databases, until_someone_waits
 from support.samples import make_catalog
 
 
@@ -66,6 +67,18 @@ def test_servers_that_start_at_once_migrate_once(empty: Database) -> None:
             assert server.next() == "upgraded\n"
     assert empty.read(migrate.current) == migrate.head()
     assert len(empty.read(lambda tx: list(tx.execute(sa.text("SELECT * FROM store"))))) == 1
+
+
+def test_a_migration_waits_for_one_that_is_under_way(databases: Databases, tmp_path: Path) -> None:
+    with contextlib.closing(Database(databases.empty("postgresql", tmp_path))) as empty:
+        second = threading.Thread(target=migrate.upgrade, args=(empty,))
+        with empty.engine.begin() as first:
+            first.execute(sa.select(sa.func.pg_advisory_xact_lock(migrate.ADVISORY_LOCK)))
+            second.start()
+            until_someone_waits(empty)
+            assert sa.inspect(first).get_table_names() == []
+        second.join(timeout=20)
+        assert empty.read(migrate.current) == migrate.head()
 
 
 def test_a_schema_of_a_newer_version_is_left_alone(database: Database) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from indelible_server.domain import items as item_rules
 from indelible_server.domain import outcomes, sync
 from indelible_server.domain import runs as run_rules
 from indelible_server.domain.activity import Activity
@@ -140,6 +141,22 @@ def test_a_transient_failure_is_tried_three_times_and_counted_once(database: Dat
     ended = present(database, run)
     assert ended.state == runs.COMPLETED
     assert counts(ended) == (1, 0, 1, 0, 0)
+
+
+def test_a_member_that_is_written_after_it_was_counted_is_not_counted_again(
+    database: Database, catalog: Catalog
+) -> None:
+    edited(database, catalog, "retried", "other")
+    run = start(database, catalog)
+    (broken,) = claim(database, catalog, run=run, limit=1)
+    acknowledge(database, catalog, failed(broken, transient=False))
+    again = Selection(ids=(broken.item.item_id,))
+    assert database.write(item_rules.retry, catalog, again, set()) == 1
+    assert broken.item.item_id not in {each.item.item_id for each in claim(database, catalog, run=run)}
+    (by_auto_sync,) = claim(database, catalog)
+    acknowledge(database, catalog, verified(by_auto_sync))
+    assert counts(present(database, run)) == (2, 0, 1, 0, 0)
+    assert present(database, run).state == runs.RUNNING
 
 
 def test_members_that_wait_for_a_person_are_counted_as_what_they_are(database: Database, catalog: Catalog) -> None:

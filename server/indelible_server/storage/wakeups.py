@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterable
 
 import sqlalchemy as sa
@@ -57,7 +56,7 @@ class PostgresWakeups(Wakeups):
         self._dsn = url.set(drivername="postgresql").render_as_string(hide_password=False)
         self._pending: set[int] = set()
         self._something = threading.Condition()
-        self._closing = False
+        self._closing = threading.Event()
         self._threads: list[threading.Thread] = []
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
@@ -78,7 +77,7 @@ class PostgresWakeups(Wakeups):
     def close(self) -> None:
         """Stop both threads; what is still pending is left to polling."""
         super().close()
-        self._closing = True
+        self._closing.set()
         with self._something:
             self._something.notify_all()
         for thread in self._threads:
@@ -91,7 +90,7 @@ class PostgresWakeups(Wakeups):
 
     def _start(self, work: Callable[[], None]) -> None:
         with self._something:
-            if self._closing or any(thread.name == work.__name__ for thread in self._threads):
+            if self._closing.is_set() or any(thread.name == work.__name__ for thread in self._threads):
                 return
             thread = threading.Thread(target=self._forever, args=(work,), name=work.__name__, daemon=True)
             self._threads.append(thread)
@@ -100,20 +99,20 @@ class PostgresWakeups(Wakeups):
     def _forever(self, work: Callable[[], None]) -> None:
         import psycopg  # noqa: PLC0415 - only installed with the extra [postgres]
 
-        while not self._closing:
+        while not self._closing.is_set():
             try:
                 work()
             except psycopg.Error as error:
                 log.info("wake-ups wait for the database: %s", error)
-                time.sleep(RECONNECT_S)
+                self._closing.wait(RECONNECT_S)
 
     def _send(self) -> None:
         import psycopg  # noqa: PLC0415 - as above
 
         with psycopg.connect(self._dsn, autocommit=True) as connection:
-            while not self._closing:
+            while not self._closing.is_set():
                 with self._something:
-                    self._something.wait_for(lambda: bool(self._pending) or self._closing)
+                    self._something.wait_for(lambda: bool(self._pending) or self._closing.is_set())
                     ids, self._pending = self._pending, set()
                 try:
                     for catalog_id in ids:
@@ -121,7 +120,7 @@ class PostgresWakeups(Wakeups):
                 except psycopg.Error:
                     self._send_later(ids)
                     raise
-                time.sleep(PAUSE_S)
+                self._closing.wait(PAUSE_S)
 
     def _listen(self) -> None:
         import psycopg  # noqa: PLC0415 - as above
@@ -129,7 +128,7 @@ class PostgresWakeups(Wakeups):
         # A direct connection: a pooler in between would lose LISTEN.
         with psycopg.connect(self._dsn, autocommit=True) as connection:
             connection.execute(f"LISTEN {CHANNEL}")
-            while not self._closing:
+            while not self._closing.is_set():
                 for notification in connection.notifies(timeout=0.5):
                     if notification.payload.isdecimal():
                         self.deliver([int(notification.payload)])
