@@ -9,7 +9,7 @@ from .media import MediaFile
 from .plan import FilePlan, Identity, Mode
 from .port import Folder, Root
 from .problems import Changed
-from .settle import discard_temp
+from .settle import discard_temp, write_in_place
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ def apply(root: Root, plan: FilePlan, *, still_ours: Callable[[], bool]) -> Appl
     refuses: then the intent has to be settled, which finds the file old or new or makes it so.
     """
     with root.folder_of(plan.target) as (folder, name):
-        if plan.mode is Mode.PATCH:
+        if plan.in_place:
             return _patch(folder, name, plan, still_ours)
         try:
             if plan.mode is Mode.CREATE:
@@ -47,11 +47,7 @@ def _patch(folder: Folder, name: bytes, plan: FilePlan, still_ours: Callable[[],
         media.hold(exclusive=True)
         _ask(still_ours)
         _check(media, plan)
-        for patch in plan.patches:
-            media.write(patch.offset, patch.new)
-        if plan.keep_mtime and plan.identity:
-            media.set_mtime(plan.identity.mtime_ns)
-        media.sync()
+        write_in_place(media, plan)
         return Applied(media.identity, media.bytes_written)
 
 

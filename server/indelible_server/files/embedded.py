@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from .containers import Container
 from .containers.blocks import Blocks
+from .containers.container import Container
 from .exif import Exif
 from .forms import Metadata
 from .iptc import Iptc
@@ -33,21 +33,30 @@ class Embedded:
         What others gain is taken from the padding of XMP, if there is enough, so that the file keeps its length.
         Raises `FileProblem` (TOO_LARGE, UNSUPPORTED) for what cannot be written.
         """
-        exif, resources = self._exif(), self._resources(policy)
+        exif, resources = self._exif(container), self._resources(policy)
         gained = 0
         for new, old in ((exif, container.exif), (resources, container.resources)):
-            gained += len(new) - len(old or b"") if new is not None else 0
-        room = len(container.xmp or b"") - gained
-        limit = container.xmp_limit
+            if isinstance(new, bytes):
+                gained += len(new) - (len(old) if isinstance(old, bytes) else 0)
         return Blocks(
-            xmp=self.metadata.packet().to_packet(room=room if room <= limit else 0, padding=PADDING, limit=limit),
+            xmp=self._xmp(container, gained),
             exif=exif,
             resources=resources,
+            texts=self.metadata.texts.changed if self.metadata.texts else {},
         )
 
-    def _exif(self) -> bytes | None:
+    def _xmp(self, container: Container, gained: int) -> bytes | None:
+        if not container.takes_xmp:
+            return None
+        limit = container.xmp_limit
+        room = len(container.xmp or b"") - gained
+        return self.metadata.packet().to_packet(room=room if room <= limit else 0, padding=PADDING, limit=limit)
+
+    def _exif(self, container: Container) -> bytes | Exif | None:
         exif = self.metadata.exif
-        return exif.to_bytes() if exif is not None and exif.changed else None
+        if exif is None or not exif.changed:
+            return None
+        return exif if exif is container.exif else exif.to_bytes()
 
     def _resources(self, policy: Policy) -> bytes | None:
         iptc, resources = self.metadata.iptc, self.resources or Resources([])
@@ -66,9 +75,12 @@ def open_blocks(container: Container | None) -> Embedded:
     embedded.resources = resources
     embedded.metadata = Metadata(
         xmp=_try(Packet.parse, container.xmp, damage),
-        exif=_try(Exif.parse, container.exif, damage),
+        exif=container.exif if isinstance(container.exif, Exif) else _try(Exif.parse, container.exif, damage),
         iptc=_try(Iptc.parse, resources.iptc if resources else None, damage),
-        takes_iptc=True,
+        texts=container.texts,
+        takes_xmp=container.takes_xmp,
+        takes_exif=container.takes_exif,
+        takes_iptc=container.takes_iptc,
         iptc_is_newer=resources.iptc_is_newer if resources else False,
     )
     return embedded

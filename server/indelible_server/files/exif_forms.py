@@ -108,17 +108,16 @@ class ExifDate:
 
     def write(self, metadata: Metadata, value: Value | None, old: Value | None, policy: Policy) -> None:
         date = _to_the_second(value)
-        if metadata.exif is None:
-            return
         if date is None:
-            for tag in (self.date, self.fraction, self.offset):
-                metadata.exif.remove(Ifd.EXIF, tag)
+            for tag in (self.date, self.fraction, self.offset) if metadata.exif is not None else ():
+                metadata.exif_block().remove(Ifd.EXIF, tag)
             return
         plain = PartialDate(date.year, date.month, date.day, date.hour, date.minute, date.second or 0)
         day, _, time = str(plain).partition("T")
-        _set_text(metadata.exif, self.date, f"{day.replace('-', ':')} {time}")
-        _set_text(metadata.exif, self.fraction, date.fraction)
-        _set_text(metadata.exif, self.offset, date.offset or "")
+        exif = metadata.exif_block()
+        _set_text(exif, self.date, f"{day.replace('-', ':')} {time}")
+        _set_text(exif, self.fraction, date.fraction)
+        _set_text(exif, self.offset, date.offset or "")
 
     def expected(self, metadata: Metadata, value: Value | None, policy: Policy) -> Value | None:
         date = _to_the_second(value)
@@ -175,13 +174,11 @@ class ExifPosition:
         return {"lat": lat, "lon": lon} | ({} if altitude is None else {"alt": altitude})
 
     def write(self, metadata: Metadata, value: Value | None, old: Value | None, policy: Policy) -> None:
-        exif = metadata.exif
-        if exif is None:
-            return
         if not isinstance(value, dict):
-            for tag in (*range(_LAT_REF, _ALT + 1), *_WITH_POSITION):
-                exif.remove(Ifd.GPS, tag)
+            for tag in (*range(_LAT_REF, _ALT + 1), *_WITH_POSITION) if metadata.exif is not None else ():
+                metadata.exif_block().remove(Ifd.GPS, tag)
             return
+        exif = metadata.exif_block()
         _set_degrees(exif, _LAT, _LAT_REF, value["lat"], "NS")
         _set_degrees(exif, _LON, _LON_REF, value["lon"], "EW")
         if "alt" not in value:

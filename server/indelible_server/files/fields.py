@@ -15,10 +15,15 @@ from .namespaces import name
 from .policy import CustomField, CustomForm, Policy
 from .structures import PlaceEntry, RegionNames, XmpPosition
 from .tags import CUSTOM, Value, same, unique
+from .text_forms import FMPS_RATING, POPULARITY, POSITION, VORBIS_RATING, TextForm
+from .texts import TextKind
 
 _NATIVE_FIRST = frozenset({"gps", "taken_at"})
 """Fields that cameras know best: read from Exif first."""
 P, F, E = Rule.PRIMARY, Rule.PRESENT, Rule.FOLLOWER
+ID3, VORBIS, QUICKTIME, PNG = TextKind.ID3, TextKind.VORBIS, TextKind.QUICKTIME, TextKind.PNG
+PDF, RIFF, AIFF, SVG = TextKind.PDF, TextKind.RIFF, TextKind.AIFF, TextKind.SVG
+_KEYS = "Keys:com.apple.quicktime."
 TEXT, ALT, BAG, SEQ = Shape.TEXT, Shape.ALT, Shape.BAG, Shape.SEQ
 
 
@@ -122,6 +127,12 @@ FLAT_LISTS = (
     xmp("pdf:Keywords", F, TEXT, keywords.COMMAS),
     IptcKeywords(2025, 64, keywords.FLAT, many=True),
     _image(0x9C9E, F, WIDE, keywords.SEMICOLONS),
+    TextForm(ID3, "TXXX:KEYWORDS", F, keywords.SEMICOLONS),
+    TextForm(VORBIS, "KEYWORDS", P, keywords.FLAT, many=True),
+    TextForm(QUICKTIME, f"{_KEYS}keywords", F, keywords.COMMAS),
+    TextForm(QUICKTIME, "ilst:keyw", F, keywords.COMMAS),
+    TextForm(PDF, "Keywords", F, keywords.COMMAS),
+    TextForm(RIFF, "IKEY", F, keywords.SEMICOLONS),
 )
 
 FIELDS: Mapping[str, Field] = {
@@ -135,6 +146,17 @@ FIELDS: Mapping[str, Field] = {
                 _iptc(5, 64),
                 _image(0x9C9B, F, WIDE),
                 _image(0x010D, E),
+                TextForm(ID3, "TIT2"),
+                TextForm(ID3, "v1:title", F, codecs.TEXT, limit=30),
+                TextForm(VORBIS, "TITLE", P),
+                TextForm(QUICKTIME, "ilst:©nam"),
+                TextForm(QUICKTIME, "udta:©nam"),
+                TextForm(QUICKTIME, f"{_KEYS}title"),
+                TextForm(PNG, "Title"),
+                TextForm(PDF, "Title"),
+                TextForm(RIFF, "INAM"),
+                TextForm(AIFF, "NAME"),
+                TextForm(SVG, "title", E),
             ),
         ),
         Field("headline", (xmp("photoshop:Headline", P), _iptc(105, 256))),
@@ -150,6 +172,21 @@ FIELDS: Mapping[str, Field] = {
                 _image(0x9C9C, E, WIDE),
                 _image(0x9C9F, E, WIDE),
                 ExifForm(Ifd.EXIF, 0x9286, exif_values.COMMENT, E, guarded=True),
+                TextForm(ID3, "COMM"),
+                TextForm(ID3, "v1:comment", E, codecs.TEXT, limit=30),
+                TextForm(VORBIS, "DESCRIPTION", P),
+                TextForm(VORBIS, "COMMENT", E),
+                TextForm(QUICKTIME, "ilst:desc"),
+                TextForm(QUICKTIME, "ilst:©cmt", E),
+                TextForm(QUICKTIME, "udta:©des"),
+                TextForm(QUICKTIME, "udta:©cmt", E),
+                TextForm(QUICKTIME, f"{_KEYS}description"),
+                TextForm(PNG, "Description"),
+                TextForm(PNG, "Comment", E),
+                TextForm(PDF, "Subject"),
+                TextForm(RIFF, "ICMT"),
+                TextForm(AIFF, "ANNO"),
+                TextForm(SVG, "desc", E),
             ),
         ),
         Keywords("keywords", (*PATH_LISTS, *FLAT_LISTS)),
@@ -178,6 +215,10 @@ FIELDS: Mapping[str, Field] = {
                 _image(0x4749, F, NUMBER, codecs.PERCENT),
                 xmp("MicrosoftPhoto:Rating", F, TEXT, codecs.PERCENT),
                 xmp("acdsee:rating", F, TEXT, codecs.STARS),
+                TextForm(ID3, "POPM", F, POPULARITY),
+                TextForm(VORBIS, "RATING", P, VORBIS_RATING),
+                TextForm(VORBIS, "FMPS_RATING", F, FMPS_RATING),
+                TextForm(QUICKTIME, f"{_KEYS}rating.user", F, codecs.STARS),
             ),
         ),
         Field(
@@ -206,6 +247,17 @@ FIELDS: Mapping[str, Field] = {
                 IptcForm(2080, 32, codecs.LIST, many=True),
                 _image(0x013B, F, codec=codecs.NAMES),
                 _image(0x9C9D, F, WIDE, codecs.NAMES),
+                TextForm(ID3, "TPE1", E, codecs.NAMES),
+                xmp("xmpDM:artist", E, TEXT, codecs.NAMES),
+                TextForm(VORBIS, "ARTIST", E, codecs.LIST, many=True),
+                TextForm(QUICKTIME, "ilst:©ART", E, codecs.NAMES),
+                TextForm(QUICKTIME, "udta:©ART", E, codecs.NAMES),
+                TextForm(QUICKTIME, "udta:©aut", E, codecs.NAMES),
+                TextForm(QUICKTIME, f"{_KEYS}author", F, codecs.NAMES),
+                TextForm(PNG, "Author", F, codecs.NAMES),
+                TextForm(PDF, "Author", F, codecs.NAMES),
+                TextForm(RIFF, "IART", E, codecs.NAMES),
+                TextForm(AIFF, "AUTH", E, codecs.NAMES),
             ),
         ),
         Field(
@@ -215,6 +267,15 @@ FIELDS: Mapping[str, Field] = {
                 xmp("tiff:Copyright", F, ALT),
                 _iptc(116, 128),
                 _image(0x8298, F, exif_values.COPYRIGHT),
+                TextForm(ID3, "TCOP"),
+                TextForm(VORBIS, "COPYRIGHT", P),
+                TextForm(QUICKTIME, "ilst:cprt"),
+                TextForm(QUICKTIME, "udta:cprt"),
+                TextForm(QUICKTIME, "udta:©cpy"),
+                TextForm(QUICKTIME, f"{_KEYS}copyright"),
+                TextForm(PNG, "Copyright"),
+                TextForm(RIFF, "ICOP"),
+                TextForm(AIFF, "(c) "),
             ),
         ),
         Field("credit", (xmp("photoshop:Credit", P), _iptc(110, 32))),
@@ -225,7 +286,16 @@ FIELDS: Mapping[str, Field] = {
         _place("place.state", "photoshop:State", "ProvinceState", _iptc(95, 32)),
         _place("place.country", "photoshop:Country", "CountryName", _iptc(101, 64)),
         _place("place.country_code", "Iptc4xmpCore:CountryCode", "CountryCode", _iptc(100, 3, COUNTRY), codecs.CODE),
-        Field("gps", (ExifPosition(), XmpPosition(P))),
+        Field(
+            "gps",
+            (
+                ExifPosition(),
+                XmpPosition(P),
+                TextForm(QUICKTIME, f"{_KEYS}location.ISO6709", F, POSITION),
+                TextForm(QUICKTIME, "udta:©xyz", F, POSITION),
+                TextForm(QUICKTIME, "udta:loci", F, POSITION),
+            ),
+        ),
         Field(
             "taken_at",
             (
@@ -240,6 +310,10 @@ FIELDS: Mapping[str, Field] = {
                 IptcDate(2055, 2060),
                 IptcDate(2062, 2063, E),
                 ExifDate(0x9004, 0x9292, 0x9012, E),
+                TextForm(ID3, "date", E, codecs.DATE),
+                TextForm(VORBIS, "DATE", E, codecs.DATE),
+                TextForm(QUICKTIME, f"{_KEYS}creationdate", F, codecs.DATE),
+                TextForm(PNG, "Creation Time", F, codecs.DATE),
             ),
         ),
     )

@@ -12,6 +12,7 @@ from .iptc import Iptc
 from .namespaces import name
 from .policy import IptcRule, Policy
 from .tags import Value, same
+from .texts import TextKind, Texts
 from .xmp import Array, Packet
 
 
@@ -19,7 +20,7 @@ class Rule(StrEnum):
     """When a form is written.
 
     PRIMARY always; BLOCK if its block is there, or is to be made; PRESENT if the form itself is there, blank included;
-    FOLLOWER only if it held the field's old value. Where Exif cannot be, nothing in it is written.
+    FOLLOWER only if it held the field's old value. Where a block cannot be, nothing in it is written.
     """
 
     PRIMARY = "P"
@@ -29,7 +30,7 @@ class Rule(StrEnum):
 
 
 class Block(StrEnum):
-    """The kinds of metadata blocks that forms are in."""
+    """The metadata blocks that many formats can carry."""
 
     XMP = "XMP"
     IPTC = "IPTC"
@@ -38,15 +39,18 @@ class Block(StrEnum):
 
 @dataclass
 class Metadata:
-    """What one home carries, parsed. Blocks that are None are not there.
+    """What one home carries, parsed. Blocks that are None are not there; `texts` are the container's own.
 
-    `takes_iptc` says whether a home without an IPTC block could have one. `iptc_is_newer` says that IPTC was changed
-    by a program that left XMP alone, so that it is what the file means.
+    `takes_xmp`, `takes_exif` and `takes_iptc` say whether a home without such a block could have one. `iptc_is_newer`
+    says that IPTC was changed by a program that left XMP alone, so that it is what the file means.
     """
 
     xmp: Packet | None = None
     exif: Exif | None = None
     iptc: Iptc | None = None
+    texts: Texts | None = None
+    takes_xmp: bool = True
+    takes_exif: bool = False
     takes_iptc: bool = False
     iptc_is_newer: bool = False
     names: set[str] = field(default_factory=set)
@@ -59,13 +63,20 @@ class Metadata:
         self.xmp = self.xmp or Packet.empty()
         return self.xmp
 
-    def has(self, block: Block, policy: Policy) -> bool:
-        """Whether a block is there, or is to be made."""
+    def exif_block(self) -> Exif:
+        """The Exif block, made if there is none."""
+        self.exif = self.exif or Exif.empty()
+        return self.exif
+
+    def has(self, block: Block | TextKind, policy: Policy) -> bool:
+        """Whether a block is there, or is to be made for what is primary in it."""
+        if block is Block.XMP:
+            return self.takes_xmp
         if block is Block.EXIF:
-            return self.exif is not None
+            return self.exif is not None or self.takes_exif
         if block is Block.IPTC:
             return self.iptc is not None or self.begins_iptc(policy)
-        return True
+        return self.texts is not None and self.texts.kind is block
 
     def begins_iptc(self, policy: Policy) -> bool:
         """Whether an IPTC block is to be made, since there is none."""
@@ -80,8 +91,8 @@ class Form(Protocol):
     """
 
     @property
-    def block(self) -> Block:
-        """Where it is."""
+    def block(self) -> Block | TextKind:
+        """Where it is: a block, or the container's own texts."""
 
     @property
     def rule(self) -> Rule:

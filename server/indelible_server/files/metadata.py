@@ -36,9 +36,22 @@ def write_tags(metadata: Metadata, old: Tags, new: Tags, changed: Iterable[str],
         ]
         for form in due:
             form.write(metadata, value, before, policy)
+    if not metadata.takes_xmp:
+        return
     for outdated in _digests_of_changed(metadata):
         metadata.packet().remove(outdated)
     metadata.packet().set_text(_METADATA_DATE, datetime.now(UTC).isoformat(timespec="microseconds"))
+
+
+def fields_held(metadata: Metadata, policy: Policy) -> frozenset[str]:
+    """The fields that a home has a place for."""
+    if metadata.takes_xmp:
+        return frozenset(fields_of(policy))
+    return frozenset(
+        key
+        for key, field in fields_of(policy).items()
+        if any(form.rule is Rule.PRIMARY and metadata.has(form.block, policy) for form in field.forms)
+    )
 
 
 def in_step(metadata: Metadata, changed: frozenset[str], policy: Policy) -> frozenset[str]:

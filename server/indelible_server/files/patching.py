@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .media import MediaFile
-from .plan import Guard, Patch
+from .plan import Guard, Mode, Patch
 
 _GUARD = 32
 _LEVEL_LIMIT = 64 * 1024
@@ -55,6 +55,15 @@ def levelled(media: MediaFile, patches: Sequence[Patch]) -> Sequence[Patch]:
         new += old[position - start : patch.offset - start] + patch.new
         position = patch.offset + len(patch.old)
     return [*patches[:first], Patch(start, old, new), *patches[last + 1 :]]
+
+
+def way(patches: Sequence[Patch], size: int) -> Mode:
+    """How a file of this size can be changed by these patches with the least that is written."""
+    if all(len(patch.old) == len(patch.new) for patch in patches):
+        return Mode.PATCH
+    *before, last = patches
+    at_end = last.offset + len(last.old) == size and len(last.new) > len(last.old)
+    return Mode.APPEND if at_end and all(len(patch.old) == len(patch.new) for patch in before) else Mode.REPLACE
 
 
 def guards(media: MediaFile, patches: Sequence[Patch]) -> tuple[Guard, ...]:

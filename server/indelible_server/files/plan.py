@@ -25,10 +25,14 @@ class Home(StrEnum):
 
 
 class Mode(StrEnum):
-    """How a file is changed. A plan is UNCHANGED if no file is, and SIDECAR if only the sidecar is."""
+    """How a file is changed. A plan is UNCHANGED if no file is, and SIDECAR if only the sidecar is.
+
+    PATCH and APPEND change the file where it is; APPEND also makes it longer at its end.
+    """
 
     UNCHANGED = "unchanged"
     PATCH = "patch"
+    APPEND = "append"
     REPLACE = "replace"
     CREATE = "create"
     SIDECAR = "sidecar"
@@ -90,8 +94,33 @@ class FilePlan:
         for before, after in pairwise(self.patches):
             if before.offset + len(before.old) > after.offset:
                 raise ValueError("patches overlap or are out of order")
-        if self.mode is Mode.PATCH and any(len(patch.old) != len(patch.new) for patch in self.patches):
+        fixed = self.patches[:-1] if self.mode is Mode.APPEND else self.patches
+        if self.in_place and any(len(patch.old) != len(patch.new) for patch in fixed):
             raise ValueError("a patch in place cannot change a length")
+        if self.mode is Mode.APPEND and not self.tail:
+            raise ValueError("nothing is appended at the end")
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the file itself is changed, and no new one takes its place."""
+        return self.mode in (Mode.PATCH, Mode.APPEND)
+
+    @property
+    def tail(self) -> bytes:
+        """What the file gains at its end, if it is changed in place."""
+        if self.mode is not Mode.APPEND or not self.patches:
+            return b""
+        last = self.patches[-1]
+        return last.new[len(last.old) :] if last.offset + len(last.old) == self.old_size else b""
+
+    @property
+    def fixed(self) -> tuple[Patch, ...]:
+        """The patches of a change in place without its tail: those that keep their lengths."""
+        if not self.tail:
+            return self.patches
+        *before, last = self.patches
+        rest = Patch(last.offset, last.old, last.new[: len(last.old)])
+        return (*before, rest) if rest.old else tuple(before)
 
     @property
     def old_size(self) -> int:

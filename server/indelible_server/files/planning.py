@@ -10,9 +10,9 @@ from dataclasses import replace as changed_to
 from . import sidecar as sidecars
 from .forms import Metadata
 from .merge import ConflictPolicy, Merged, merge_homes
-from .metadata import in_step, write_tags
+from .metadata import fields_held, in_step, write_tags
 from .namespaces import name as xmp_name
-from .patching import guards, levelled, trimmed
+from .patching import guards, levelled, trimmed, way
 from .plan import FilePlan, Home, Identity, Mode, Patch, Plan
 from .policy import HomeChoice, Policy, WriteMode
 from .port import TEMP_PREFIX, Root
@@ -58,7 +58,7 @@ def plan(
             format=found.format,
             tags=merged.tags,
             found=found.homes,
-            wanted={step.home: merged.tags for step in steps},
+            wanted={step.home: _only(step.holds, merged.tags) for step in steps},
             written={step.home: step.changed for step in steps},
             identity=found.identity,
             conflicts=merged.conflicts,
@@ -72,10 +72,15 @@ def plan(
 
 
 def _merge(base: Mapping[str, Tags], ours: Tags, found: Survey, policy: Policy) -> Merged:
-    """The merge over the fields that the policy lets out of the catalog; of the others, ours stand."""
+    """The merge over the fields that the policy lets out of the catalog; of the others, ours stand.
+
+    What a damaged file no longer says has not been cleared by anyone.
+    """
     excluded = policy.excluded_fields
     known = {home: _without(excluded, tags) for home, tags in base.items()}
     theirs = {home.value: _without(excluded, tags) for home, tags in found.homes.items()}
+    if found.refusal and Home.EMBEDDED in theirs:
+        theirs[Home.EMBEDDED] = known.get(Home.EMBEDDED, {}) | theirs[Home.EMBEDDED]
     merged = merge_homes(known, _without(excluded, ours), theirs, policy.conflicts)
     kept = {field: value for field, value in ours.items() if field in excluded}
     return changed_to(merged, tags=merged.tags | kept)
@@ -85,13 +90,18 @@ def _without(excluded: frozenset[str], tags: Tags) -> Tags:
     return {field: value for field, value in tags.items() if field not in excluded}
 
 
+def _only(fields: frozenset[str] | None, tags: Tags) -> Tags:
+    return tags if fields is None else {field: value for field, value in tags.items() if field in fields}
+
+
 @dataclass(frozen=True)
 class _Step:
-    """One home brought in line; without a file, it is already."""
+    """One home brought in line; without a file, it is already. `holds` are its fields, if it cannot hold all."""
 
     home: Home
     changed: frozenset[str] = frozenset()
     file: FilePlan | None = None
+    holds: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -118,17 +128,21 @@ class _Steps:
                 if problem.reason not in _TO_SIDECAR:
                     raise
                 note = problem.message
+        beyond = [field for step in steps for field in self.tags if step.holds is not None and field not in step.holds]
         if self.found.sidecar:
             steps.append(self._edit_sidecar(self.found.sidecar))
-        elif not steps or choice is HomeChoice.EMBED_AND_SIDECAR:
+        elif not steps or beyond or choice is HomeChoice.EMBED_AND_SIDECAR:
             steps += self._create_sidecar(needed=bool(steps))
+        if beyond and not note:
+            note = f"{self.found.format} has no place for {', '.join(sorted(beyond))}, so there is a sidecar too"
         return steps, note
 
     def _embed(self) -> _Step:
         found = self.found
-        changed = self._changed(found.embedded_tags)
+        holds = None if found.embedded.metadata.takes_xmp else fields_held(found.embedded.metadata, self.policy)
+        changed = self._changed(_only(holds, found.embedded_tags), _only(holds, self.tags))
         if not changed:
-            return _Step(Home.EMBEDDED)
+            return _Step(Home.EMBEDDED, holds=holds)
         if found.refusal or found.container is None:
             raise found.refusal or FileProblem(Reason.UNSUPPORTED, f"{found.format}: nothing can be embedded")
         metadata = found.embedded.metadata
@@ -139,15 +153,16 @@ class _Steps:
         changed = in_step(metadata, changed, self.policy)
         write_tags(metadata, found.embedded_tags, self.tags, changed, self.policy)
         patches = found.container.set_blocks(found.embedded.blocks(found.container, self.policy))
-        return _Step(Home.EMBEDDED, changed, self._file(levelled(found.media, patches)))
+        return _Step(Home.EMBEDDED, changed, self._file(levelled(found.media, patches)), holds)
 
     def _file(self, patches: Sequence[Patch]) -> FilePlan:
-        in_place = all(len(patch.old) == len(patch.new) for patch in patches)
-        if not in_place or self.replace or self.policy.write_mode is WriteMode.REPLACE:
-            if self.found.identity.links > 1:
-                raise FileProblem(Reason.UNSUPPORTED, "the file has several names (hard links)")
-            return self._plan(Home.EMBEDDED, Mode.REPLACE, self.found.identity, self.target, patches)
-        return self._plan(Home.EMBEDDED, Mode.PATCH, self.found.identity, self.target, patches)
+        identity = self.found.identity
+        mode = way(patches, identity.size)
+        if self.replace or self.policy.write_mode is WriteMode.REPLACE:
+            mode = Mode.REPLACE
+        if mode is Mode.REPLACE and identity.links > 1:
+            raise FileProblem(Reason.UNSUPPORTED, "the file has several names (hard links)")
+        return self._plan(Home.EMBEDDED, mode, identity, self.target, patches)
 
     def _edit_sidecar(self, sidecar: SidecarFile) -> _Step:
         changed = self._changed(sidecar.tags)
@@ -176,8 +191,8 @@ class _Steps:
             return self.known_sidecar.rpartition(b"/")[2]
         return sidecars.new_name(self.found.name, Siblings(self.found.folder.names()), self.policy)
 
-    def _changed(self, held: Tags) -> frozenset[str]:
-        return frozenset(difference(held, self.tags) - self.policy.excluded_fields)
+    def _changed(self, held: Tags, wanted: Tags | None = None) -> frozenset[str]:
+        return frozenset(difference(held, self.tags if wanted is None else wanted) - self.policy.excluded_fields)
 
     def _plan(
         self, home: Home, mode: Mode, identity: Identity | None, path: bytes, patches: Sequence[Patch]

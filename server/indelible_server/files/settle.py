@@ -68,12 +68,12 @@ def _judged(folder: Folder, name: bytes, plan: FilePlan) -> Outcome:
             raise
         return Outcome.OLD if plan.mode is Mode.CREATE else Outcome.FOREIGN
     with media:
-        if plan.mode is not Mode.PATCH and media.size == plan.new_size and media.holds(plan.new_ranges):
+        if not plan.in_place and media.size == plan.new_size and media.holds(plan.new_ranges):
             media.sync()
             return Outcome.NEW
         if plan.mode is not Mode.CREATE and media.size == plan.old_size and media.holds(plan.old_ranges):
             return Outcome.OLD
-        if plan.mode is not Mode.PATCH or not _is_torn(media, plan):
+        if not plan.in_place or not _is_torn(media, plan):
             return Outcome.FOREIGN
     # Also a patch that reads as complete is written once more: after a failed fsync that proves nothing.
     _complete(folder, name, plan)
@@ -81,20 +81,36 @@ def _judged(folder: Folder, name: bytes, plan: FilePlan) -> Outcome:
 
 
 def _is_torn(media: MediaFile, plan: FilePlan) -> bool:
-    """Whether every byte is the old or the new one at its place: our own patch, written in part."""
-    if media.size != plan.new_size or not media.holds([(guard.offset, guard.data) for guard in plan.guards]):
+    """Whether every byte is the old or the new one at its place: our own change, written in part.
+
+    Of a tail, what a crash kept from the disk may be missing, or be zeros.
+    """
+    present = media.read_anew(plan.old_size, len(plan.tail) + 1)
+    if media.size > plan.new_size or media.size < plan.old_size or len(present) > len(plan.tail):
+        return False
+    if not all(byte in (0, new) for byte, new in zip(present, plan.tail, strict=False)):
+        return False
+    if not media.holds([(guard.offset, guard.data) for guard in plan.guards]):
         return False
     return all(
         len(present := media.read_anew(patch.offset, len(patch.new))) == len(patch.new)
         and all(byte in pair for byte, pair in zip(present, zip(patch.old, patch.new, strict=True), strict=True))
-        for patch in plan.patches
+        for patch in plan.fixed
     )
+
+
+def write_in_place(media: MediaFile, plan: FilePlan) -> None:
+    """Write the whole change, durably; what points at the tail is written when the tail is safe."""
+    if plan.tail:
+        media.write(plan.old_size, plan.tail)
+        media.sync()
+    for patch in plan.fixed:
+        media.write(patch.offset, patch.new)
+    if plan.keep_mtime and plan.identity:
+        media.set_mtime(plan.identity.mtime_ns)
+    media.sync()
 
 
 def _complete(folder: Folder, name: bytes, plan: FilePlan) -> None:
     with folder.open(name, writable=True) as media:
-        for patch in plan.patches:
-            media.write(patch.offset, patch.new)
-        if plan.keep_mtime and plan.identity:
-            media.set_mtime(plan.identity.mtime_ns)
-        media.sync()
+        write_in_place(media, plan)

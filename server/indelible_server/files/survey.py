@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from . import sidecar as sidecars
-from .containers import Container, identify
+from .containers import identify
+from .containers.container import Container
 from .embedded import Embedded, open_blocks
 from .formats import format_of
 from .forms import Metadata
@@ -72,7 +73,8 @@ def survey(
     with root.folder_of(target) as (folder, name), folder.open(name) as media:
         # Taken before anything is read, so that whatever changes from now on is noticed.
         identity = media.identity
-        container = identify(media)
+        format_name = format_of(name, media.read(0, 64))
+        container = identify(media, format_name)
         refusal = container.refusal if container else FileProblem(Reason.UNSUPPORTED, "nothing can be embedded")
         embedded = open_blocks(container)
         refusal = refusal or next(iter(embedded.damage), None)
@@ -83,7 +85,7 @@ def survey(
             name=name,
             media=media,
             identity=identity,
-            format=format_of(name, media.read(0, 64)),
+            format=format_name,
             container=container,
             embedded=embedded,
             embedded_tags=read_tags(embedded.metadata, policy),

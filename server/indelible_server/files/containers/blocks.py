@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ..exif import Exif
 
 
 @dataclass(frozen=True)
 class Blocks:
-    """What the blocks are to be; None leaves one as it is."""
+    """What the blocks are to be; None leaves one as it is.
+
+    `exif` is the block's bytes or, where the container gave its own, that with its changes. `texts` are those of the
+    container's own texts that change; an empty one is to be removed.
+    """
 
     xmp: bytes | None = None
-    exif: bytes | None = None
+    exif: bytes | Exif | None = None
     resources: bytes | None = None
+    texts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -12,6 +12,7 @@ from ..plan import Patch
 from ..problems import FileProblem, Reason
 from . import mpf
 from .blocks import Blocks
+from .container import Container, Range
 
 MAGIC = b"\xff\xd8\xff"
 PAYLOAD_LIMIT = 65_533
@@ -50,36 +51,38 @@ class Segment:
         return self.data + self.length
 
 
-class Jpeg:
+class Jpeg(Container):
     """A JPEG file, scanned up to its first scan."""
 
+    takes_exif = True
+    takes_iptc = True
+    xmp_limit = PAYLOAD_LIMIT - len(XMP)
+
     def __init__(self, media: MediaFile) -> None:
-        self.width: int | None = None
-        self.height: int | None = None
-        self.refusal: FileProblem | None = None
-        self.xmp_limit = PAYLOAD_LIMIT - len(XMP)
-        self._media = media
+        super().__init__(media)
         self._xmp: list[Segment] = []
         self._exif: list[Segment] = []
         self._photoshop: list[Segment] = []
         self._mpf: Segment | None = None
         self._insert_at = 2
+        self._scan = 0
         try:
             for segment in _segments(media):
                 self._note(segment)
+                self._scan = segment.end
         except FileProblem as damage:
             if damage.reason is not Reason.CORRUPT:
                 raise
-            self._refuse(damage.reason, damage.message)
+            self.refuse(damage.reason, damage.message)
         if len(self._xmp) > 1:
-            self._refuse(Reason.UNSUPPORTED, "the file has several main XMP packets")
+            self.refuse(Reason.UNSUPPORTED, "the file has several main XMP packets")
         if len(self._exif) > 1:
-            self._refuse(Reason.UNSUPPORTED, "the file has several Exif blocks")
+            self.refuse(Reason.UNSUPPORTED, "the file has several Exif blocks")
         end = media.read(max(media.size - 12, 0), 12)
         if end[:4] in (b"AXS!", b"AXS*"):
-            self._refuse(Reason.UNSUPPORTED, "an AFCP trailer points into the file")
+            self.refuse(Reason.UNSUPPORTED, "an AFCP trailer points into the file")
         if end.endswith(_FOTOSTATION):
-            self._refuse(Reason.UNSUPPORTED, "the file has another IPTC block behind the picture")
+            self.refuse(Reason.UNSUPPORTED, "the file has another IPTC block behind the picture")
 
     @property
     def xmp(self) -> bytes | None:
@@ -87,26 +90,31 @@ class Jpeg:
         if not self._xmp:
             return None
         segment = self._xmp[0]
-        return self._media.read(segment.data + len(XMP), segment.length - len(XMP))
+        return self.media.read(segment.data + len(XMP), segment.length - len(XMP))
 
     @property
     def exif(self) -> bytes | None:
         """The Exif block, beginning with its TIFF header."""
         if not self._exif:
             return None
-        return self._content(self._exif[0])[EXIF_HEAD:]
+        return self._whole(self._exif[0])[EXIF_HEAD:]
 
     @property
     def resources(self) -> bytes | None:
         """Photoshop's image resources, of all segments that they are spread over."""
         if not self._photoshop:
             return None
-        return b"".join(self._content(segment)[len(PHOTOSHOP) :] for segment in self._photoshop)
+        return b"".join(self._whole(segment)[len(PHOTOSHOP) :] for segment in self._photoshop)
+
+    @property
+    def content(self) -> tuple[Range, ...]:
+        """The scans, and what comes behind them."""
+        return ((self._scan, self.media.size - self._scan),) if self._scan else ()
 
     def set_blocks(self, blocks: Blocks) -> tuple[Patch, ...]:
         """The patches that put these blocks in the place of the old ones, and the image directory in step."""
         patches: list[Patch] = []
-        if blocks.exif is not None:
+        if isinstance(blocks.exif, bytes):
             patches += self._placed_exif(blocks.exif)
         if blocks.xmp is not None:
             patches += self._placed_xmp(XMP + blocks.xmp)
@@ -121,14 +129,14 @@ class Jpeg:
         """The patches to what points at places that `patches` move."""
         if self._exif:
             exif = self._exif[0]
-            beyond = makernotes.beyond(self._media, exif.data + EXIF_HEAD, exif.end)
+            beyond = makernotes.beyond(self.media, exif.data + EXIF_HEAD, exif.end)
             start = shift_of(patches, exif.start)
             if any(shift_of(patches, target) != start for target in beyond):
                 raise FileProblem(Reason.UNSUPPORTED, "the camera's notes point at a picture that would move")
         if self._mpf is None:
             return []
         at, length = self._mpf.data + len(mpf.SIGNATURE), self._mpf.length - len(mpf.SIGNATURE)
-        return mpf.adjusted(self._media.read(at, length), at, patches)
+        return mpf.adjusted(self.media.read(at, length), at, patches)
 
     def _placed_xmp(self, payload: bytes) -> list[Patch]:
         if not self._xmp:
@@ -136,7 +144,7 @@ class Jpeg:
         old = self._xmp[0]
         if self._mpf is not None and self._mpf.start < old.start and old.length != len(payload):
             # Growing it there would move the further images away from where the directory says they are.
-            old_bytes = self._media.read(old.start, old.end - old.start)
+            old_bytes = self.media.read(old.start, old.end - old.start)
             return [Patch(self._insert_at, b"", _segment(_APP1, payload)), Patch(old.start, old_bytes, b"")]
         return self._replaced(old, payload)
 
@@ -160,7 +168,7 @@ class Jpeg:
             length = segment.length - len(PHOTOSHOP)
             if position <= change.offset and change.offset + len(change.old) <= position + length:
                 at = change.offset - position + len(PHOTOSHOP)
-                old = self._content(segment)
+                old = self._whole(segment)
                 payload = old[:at] + change.new + old[at + len(change.old) :]
                 if len(payload) > PAYLOAD_LIMIT:
                     break
@@ -170,10 +178,10 @@ class Jpeg:
 
     def _replaced(self, old: Segment, payload: bytes) -> list[Patch]:
         if old.length == len(payload):
-            return [Patch(old.data, self._content(old), payload)]
-        return [Patch(old.start, self._media.read(old.start, old.end - old.start), _segment(old.marker, payload))]
+            return [Patch(old.data, self._whole(old), payload)]
+        return [Patch(old.start, self.media.read(old.start, old.end - old.start), _segment(old.marker, payload))]
 
-    def _content(self, segment: Segment) -> bytes:
+    def _whole(self, segment: Segment) -> bytes:
         return self._payload(segment, 0, segment.length)
 
     def _note(self, segment: Segment) -> None:
@@ -189,7 +197,7 @@ class Jpeg:
         elif segment.marker == _APP13:
             self._note_app13(segment)
         elif segment.marker == _APP11 and b"c2pa" in self._payload(segment, 0, 256):
-            self._refuse(Reason.SIGNED, "the file carries Content Credentials, which a change would break")
+            self.refuse(Reason.SIGNED, "the file carries Content Credentials, which a change would break")
 
     def _note_app1(self, segment: Segment) -> None:
         if self._starts(segment, EXIF):
@@ -198,25 +206,21 @@ class Jpeg:
         elif self._starts(segment, XMP):
             self._xmp.append(segment)
         elif self._starts(segment, EXTENDED_XMP):
-            self._refuse(Reason.UNSUPPORTED, "the file's XMP is spread over several segments")
+            self.refuse(Reason.UNSUPPORTED, "the file's XMP is spread over several segments")
         elif any(trace in self._payload(segment, 0, _TRACES_WITHIN) for trace in _XMP_TRACES):
-            self._refuse(Reason.UNSUPPORTED, "the file has XMP in a segment that is not marked as such")
+            self.refuse(Reason.UNSUPPORTED, "the file has XMP in a segment that is not marked as such")
 
     def _note_app13(self, segment: Segment) -> None:
         if self._starts(segment, PHOTOSHOP):
             self._photoshop.append(segment)
         elif self._starts(segment, *_OLD_PHOTOSHOP):
-            self._refuse(Reason.UNSUPPORTED, "the file has IPTC in an outdated place")
+            self.refuse(Reason.UNSUPPORTED, "the file has IPTC in an outdated place")
 
     def _payload(self, segment: Segment, offset: int, length: int) -> bytes:
-        return self._media.read(segment.data + offset, min(length, segment.length - offset))
+        return self.media.read(segment.data + offset, min(length, segment.length - offset))
 
     def _starts(self, segment: Segment, *signatures: bytes) -> bool:
         return self._payload(segment, 0, len(EXTENDED_XMP)).startswith(signatures)
-
-    def _refuse(self, reason: Reason, message: str) -> None:
-        if self.refusal is None:
-            self.refusal = FileProblem(reason, message)
 
 
 def _segment(marker: int, payload: bytes) -> bytes:
