@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from .metadata import stale_fields
 from .plan import Home, Identity, Plan
@@ -12,6 +14,8 @@ from .problems import FileProblem, Reason
 from .sidecar import Siblings
 from .survey import Survey, survey
 from .tags import Tags, difference
+
+_NOTHING: Mapping[str, Tags] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -37,14 +41,21 @@ class Reading:
 
 
 def read(
-    root: Root, target: bytes, policy: Policy, *, sidecar: bytes | None = None, siblings: Siblings | None = None
+    root: Root,
+    target: bytes,
+    policy: Policy,
+    *,
+    base: Mapping[str, Tags] = _NOTHING,
+    sidecar: bytes | None = None,
+    siblings: Siblings | None = None,
 ) -> Reading:
     """Read a file and its sidecar.
 
-    `sidecar` is the path of the one that is known to belong to the file; `siblings` are the names in its folder, for
-    a caller who reads the whole folder. Raises `FileProblem` if the file cannot be read or its sidecar is damaged.
+    `base` is what was last verified, per home, so that it shows what others have changed since; `sidecar` the path of
+    the one that is known to belong to the file; `siblings` are the names in its folder, for a caller who reads the
+    whole folder. Raises `FileProblem` if the file cannot be read or its sidecar is damaged.
     """
-    with survey(root, target, policy, sidecar, siblings) as found:
+    with survey(root, target, policy, base, sidecar, siblings) as found:
         return _reading(found, target, policy)
 
 
@@ -67,7 +78,7 @@ def _reading(found: Survey, target: bytes, policy: Policy) -> Reading:
     tags: Tags = {}
     for held in reversed(homes.values()):
         tags |= held
-    stale = {Home.EMBEDDED: stale_fields(found.embedded.metadata, found.embedded_tags, policy)}
+    stale = {Home.EMBEDDED: stale_fields(found.embedded.metadata, found.told, policy)}
     if found.sidecar:
         stale[Home.SIDECAR] = stale_fields(found.sidecar.metadata, found.sidecar.tags, policy)
     return Reading(

@@ -7,10 +7,14 @@ from collections.abc import Callable
 from ..media import MediaFile
 from ..problems import FileProblem, Reason
 from .container import Container
+from .flac import Flac
 from .jpeg import Jpeg
+from .ogg import Ogg
 
 _MODULES: dict[str, Callable[[MediaFile], Container]] = {
     "JPEG": Jpeg,
+    "FLAC": Flac,
+    "Ogg": Ogg,
 }
 EMBEDDABLE = frozenset(_MODULES)
 """The formats that have a container module."""
