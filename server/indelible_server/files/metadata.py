@@ -52,8 +52,9 @@ def held_of(metadata: Metadata, tags: Tags, policy: Policy) -> Tags:
         return tags
     held: Tags = {}
     for key, field in fields_of(policy).items():
+        wanted = field.complete(metadata, tags.get(key), policy)
         forms = [form for form in field.forms if form.rule is Rule.PRIMARY and metadata.has(form.block, policy)]
-        told = (form.expected(metadata, tags.get(key), policy) for form in forms)
+        told = (form.expected(metadata, wanted, policy) for form in forms)
         value = next((value for value in told if value is not None), None)
         if value is not None:
             held[key] = value

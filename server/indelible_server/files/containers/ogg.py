@@ -72,7 +72,9 @@ class Ogg(Container):
         self._comments, self._rest = self._parsed()
         self.texts = self._comments.texts()
         serials, samples = last_of(media)
-        if serials != {first.serial}:
+        if not serials:
+            self.refuse(Reason.UNSUPPORTED, "the file does not end with a page")
+        if serials - {first.serial}:
             self.refuse(Reason.UNSUPPORTED, "the file holds several streams, one after the other")
         if stray := strays(media):
             self.refuse(Reason.UNSUPPORTED, f"the file has texts in a tag of another format too ({stray})")
