@@ -14,7 +14,7 @@ from .iptc_forms import COUNTRY, IptcDate, IptcForm, IptcKeywords
 from .namespaces import name
 from .policy import CustomField, CustomForm, Policy
 from .structures import PlaceEntry, RegionNames, XmpPosition
-from .tags import CUSTOM, Tags, Value, same, unique
+from .tags import CUSTOM, SEPARATOR, Tags, Value, same, unique
 from .text_forms import FMPS_RATING, POPULARITY, POSITION, VORBIS_RATING, TextForm
 from .texts import TextKind
 
@@ -41,6 +41,10 @@ class Field:
     def complete(self, metadata: Metadata, value: Value | None, policy: Policy) -> Value | None:
         """The value with what must be kept beside it although the field does not show it."""
         return value
+
+    def agree(self, held: Value | None, expected: Value | None, value: Value | None) -> bool:
+        """Whether one form holds what it is expected to where the field is `value`."""
+        return same(self.name, held, expected)
 
     def _values(self, metadata: Metadata, policy: Policy, base: Tags | None) -> Iterator[Value]:
         for form in in_reading_order(self.name, self.forms, metadata, policy, base):
@@ -96,7 +100,16 @@ class Keywords(Field):
 
     def complete(self, metadata: Metadata, value: Value | None, policy: Policy) -> Value | None:
         private = [kept for kept in _first(PATH_LISTS, metadata, policy) if policy.is_private(kept)]
-        return keywords.ordered([*(value if isinstance(value, list) else []), *private]) or None
+        return keywords.ordered([*_listed(value), *private]) or None
+
+    def agree(self, held: Value | None, expected: Value | None, value: Value | None) -> bool:
+        # A word that is a level of a path is not read as a keyword of its own, so it may stand in a flat list or not.
+        paths = [keyword for keyword in _listed(value) if SEPARATOR in keyword]
+        return same(self.name, [*paths, *_listed(held)], [*paths, *_listed(expected)])
+
+
+def _listed(value: Value | None) -> list[str]:
+    return value if isinstance(value, list) else []
 
 
 def _first(forms: Iterable[Form], metadata: Metadata, policy: Policy) -> list[str]:

@@ -63,7 +63,9 @@ def _flat_list(value: Any, present: Sequence[str], form: FlatForm, policy: Polic
     wanted = [part for keyword in value for part in _flat(keyword, form) if not policy.is_private(keyword)]
     needed = {key for keyword in value for key in _keys_below(keyword)}
     kept = [keyword for keyword in present if _key(keyword) in needed or policy.is_private(keyword)]
-    return _spelled([*wanted, *kept], present)
+    # Words that are levels come first: they are not read as keywords of their own, so their place must not count.
+    levels_of_paths = {key for keyword in value if _is_path(keyword) for key in _keys_below(keyword)}
+    return sorted(_spelled([*wanted, *kept], present), key=lambda word: _key(word) not in levels_of_paths)
 
 
 def _encode_slashes(value: Any, old: Raw | None, policy: Policy) -> list[str] | None:

@@ -9,7 +9,7 @@ from .fields import IN_IPTC, fields_of
 from .forms import Metadata, Rule, comes_back, follows
 from .namespaces import name
 from .policy import Policy
-from .tags import Tags, difference, same
+from .tags import Tags, difference
 
 _METADATA_DATE = name("xmp:MetadataDate")
 _OF_EXIF, _OF_IPTC = (name("tiff:NativeDigest"), name("exif:NativeDigest")), (name("photoshop:LegacyIPTCDigest"),)
@@ -95,6 +95,6 @@ def stale_fields(metadata: Metadata, tags: Tags, policy: Policy) -> frozenset[st
         for form in field.forms:
             if form.rule is not Rule.FOLLOWER and form.is_present(metadata):
                 expected = form.expected(metadata, value, policy)
-                if not same(key, form.read(metadata, policy), expected):
+                if not field.agree(form.read(metadata, policy), expected, value):
                     stale.add(key)
     return frozenset(stale)
