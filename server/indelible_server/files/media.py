@@ -8,12 +8,11 @@ import fcntl
 import os
 import signal
 import stat
-from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
 from .plan import Identity
-from .problems import NOT_SUPPORTED, Changed, FileProblem, Reason, problem, shown
+from .problems import NOT_SUPPORTED, Changed, FileProblem, Reason, Telling, problem, shown
 
 _HEAD = 64 * 1024
 _COPY = 1024 * 1024
@@ -179,12 +178,8 @@ class MediaFile:
             if error.errno not in NOT_SUPPORTED | {errno.EACCES, errno.EPERM, errno.ENOLCK}:
                 raise problem(error, f"hold {shown(self.name)}") from error
 
-    @contextlib.contextmanager
-    def _trying(self, doing: str) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise problem(error, f"{doing} {shown(self.name)}") from error
+    def _trying(self, doing: str) -> Telling:
+        return Telling(doing, self.name)
 
 
 def _grants_leases(device: int) -> bool:

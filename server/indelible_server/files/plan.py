@@ -188,7 +188,7 @@ class FilePlan:
             "lengths": [len(blob) for blob in blobs],
         }
         text = json.dumps(head, separators=(",", ":")).encode()
-        return bytes([_VERSION]) + zlib.compress(struct.pack(">I", len(text)) + text + b"".join(blobs))
+        return bytes([_VERSION]) + zlib.compress(struct.pack(">I", len(text)) + text + b"".join(blobs), 1)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> FilePlan:
