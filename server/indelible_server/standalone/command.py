@@ -112,7 +112,7 @@ def _task(
 
 
 def _carry_out(task: Task, paths: Sequence[str], writers: int, as_json: bool) -> None:
-    if task.action != "show":
+    if task.action != "show" and not task.dry_run:
         try:
             Journal(Path(task.journal)).clean_up()
         except (OSError, FileProblem) as error:

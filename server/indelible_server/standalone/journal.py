@@ -81,14 +81,14 @@ class Segment:
 
 
 class Journal:
-    """The folder of segments, made if it is not there."""
+    """The folder of segments, made for the first of them."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def begin(self) -> Segment:
         """A segment for this process."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return Segment(self.folder)
 
     def clean_up(self) -> None:

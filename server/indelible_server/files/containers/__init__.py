@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 
 from ..media import MediaFile
 from ..problems import FileProblem, Reason
 from .container import Container
 from .jpeg import Jpeg
 
-_MODULES: dict[str, Callable[[MediaFile], Container]] = {
+MODULES: Mapping[str, type[Container]] = {
     "JPEG": Jpeg,
 }
-EMBEDDABLE = frozenset(_MODULES)
-"""The formats that have a container module."""
+"""The formats that tags are embedded into, by name."""
 
 
 def identify(media: MediaFile, format_name: str) -> Container | None:
@@ -21,7 +20,7 @@ def identify(media: MediaFile, format_name: str) -> Container | None:
 
     What cannot be parsed, for damage or for something that is not known, is a container that says only that.
     """
-    module = _MODULES.get(format_name)
+    module = MODULES.get(format_name)
     if module is None:
         return None
     try:
