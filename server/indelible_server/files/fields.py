@@ -39,9 +39,14 @@ class Field:
         """The forms that the field is read from."""
         return tuple(form for form in self.forms if form.is_source)
 
-    def among(self, blocks: Set[Block | TextKind]) -> Field:
-        """The same field with those of its forms only that are in these blocks."""
-        return replace(self, forms=tuple(form for form in self.forms if form.block in blocks))
+    def among(self, blocks: Set[Block | TextKind], names: Set[str]) -> Field:
+        """The same field with those of its forms only that are in these blocks, in XMP under one of these names."""
+        return replace(
+            self,
+            forms=tuple(
+                form for form in self.forms if form.block in blocks and (form.props is None or form.props & names)
+            ),
+        )
 
     def read(self, metadata: Metadata, policy: Policy) -> Value | None:
         """The field's value by the reading rule."""
@@ -77,16 +82,20 @@ class Keywords(Field):
     """Paths from the first list of paths that has any, words from the first flat list."""
 
     @cached_property
+    def _paths(self) -> tuple[Form, ...]:
+        return tuple(form for form in self.forms if form in PATH_LISTS)
+
+    @cached_property
     def _flat(self) -> tuple[Form, ...]:
         return tuple(form for form in self.sources if form not in PATH_LISTS)
 
     def read(self, metadata: Metadata, policy: Policy) -> Value | None:
-        paths = _first(PATH_LISTS, metadata, policy)
+        paths = _first(self._paths, metadata, policy)
         flat = _first(in_reading_order(self.name, self._flat, metadata, policy), metadata, policy)
         return keywords.combine(paths, flat, policy) or None
 
     def complete(self, metadata: Metadata, value: Value | None, policy: Policy) -> Value | None:
-        private = [kept for kept in _first(PATH_LISTS, metadata, policy) if policy.is_private(kept)]
+        private = [kept for kept in _first(self._paths, metadata, policy) if policy.is_private(kept)]
         return keywords.ordered([*(value if isinstance(value, list) else []), *private]) or None
 
 
@@ -348,14 +357,21 @@ def _custom(field: str, declared: CustomField) -> Field:
     return Field(field, (XmpForm(prop, P, shape, codec, prefix=declared.prefix),))
 
 
-@lru_cache(maxsize=256)
-def _fields_among(blocks: frozenset[Block | TextKind]) -> Mapping[str, Field]:
-    return {key: field.among(blocks) for key, field in FIELDS.items()}
+_NAMES = frozenset(name for field in FIELDS.values() for form in field.forms for name in form.props or ())
+
+
+@lru_cache(maxsize=1024)
+def _fields_among(blocks: frozenset[Block | TextKind], names: frozenset[str]) -> Mapping[str, Field]:
+    chosen = {key: field.among(blocks, names) for key, field in FIELDS.items()}
+    return {key: field for key, field in chosen.items() if field.forms}
 
 
 def fields_in(metadata: Metadata, policy: Policy) -> Mapping[str, Field]:
-    """Like `fields_of`, with only those forms whose block is there."""
-    found = _fields_among(metadata.blocks)
+    """Like `fields_of`, for reading: with only those forms that could have a value in this home.
+
+    Files of one kind have the same properties, so that the choice is made once for all of them.
+    """
+    found = _fields_among(metadata.blocks, _NAMES & metadata.names)
     if not policy.custom_fields:
         return found
     return {**found, **{key: field for key, field in fields_of(policy).items() if key not in FIELDS}}

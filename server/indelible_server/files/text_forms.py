@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import ClassVar
 
 from .codecs import TEXT, Codec, Raw
 from .forms import Metadata, Rule
@@ -23,6 +24,8 @@ class TextForm:
     codec: Codec = TEXT
     many: bool = False
     limit: int = 0
+
+    props: ClassVar[frozenset[str] | None] = None
 
     @property
     def is_source(self) -> bool:
