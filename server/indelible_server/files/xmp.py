@@ -202,6 +202,14 @@ class Packet:
         return etree.SubElement(node, prop)
 
 
+def fitted(packet: bytes, length: int) -> bytes | None:
+    """A packet made by `to_packet` with its padding such that it is `length` bytes long; None if it does not fit."""
+    content, end, behind = packet.rpartition(_END[:10])
+    content = content.rstrip(b" \n") + b"\n"
+    room = length - len(content) - len(end) - len(behind)
+    return content + _blank(room) + end + behind if room >= 0 else None
+
+
 def _as_utf8(data: bytes) -> bytes:
     """The packet without what surrounds it; one in UTF-16 or UTF-32 says so in its first bytes, and not to XML."""
     for start, encoding in (
