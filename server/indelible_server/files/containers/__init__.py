@@ -9,10 +9,12 @@ from ..problems import FileProblem, Reason
 from .container import Container
 from .jpeg import Jpeg
 from .png import Png
+from .psd import Psd
 
 _MODULES: dict[str, Callable[[MediaFile], Container]] = {
     "JPEG": Jpeg,
     "PNG": Png,
+    "PSD": Psd,
 }
 EMBEDDABLE = frozenset(_MODULES)
 """The formats that have a container module."""
