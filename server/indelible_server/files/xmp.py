@@ -196,9 +196,10 @@ class Packet:
         nodes = self._nodes()
         node = next((node for node in nodes if uri in node.nsmap.values()), None)
         if node is None:
-            about = nodes[0].get(_ABOUT, "") if nodes else ""
+            # Old packets name their subject without a namespace, and all their nodes must agree.
+            about = {key: node.get(key, "") for node in nodes[:1] for key in (_ABOUT, "about") if key in node.attrib}
             prefix = PREFIXES.get(uri) or self._prefixes[uri]
-            node = etree.SubElement(self._rdf, _DESCRIPTION, {_ABOUT: about}, {prefix: uri})
+            node = etree.SubElement(self._rdf, _DESCRIPTION, about or {_ABOUT: ""}, {prefix: uri})
         return etree.SubElement(node, prop)
 
 

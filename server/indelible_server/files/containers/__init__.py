@@ -7,12 +7,14 @@ from collections.abc import Callable
 from ..media import MediaFile
 from ..problems import FileProblem, Reason
 from .container import Container
+from .gif import Gif
 from .jpeg import Jpeg
 from .png import Png
 from .psd import Psd
 
 _MODULES: dict[str, Callable[[MediaFile], Container]] = {
     "JPEG": Jpeg,
+    "GIF": Gif,
     "PNG": Png,
     "PSD": Psd,
 }
