@@ -11,12 +11,14 @@ from .gif import Gif
 from .jpeg import Jpeg
 from .png import Png
 from .psd import Psd
+from .svg import Svg
 
 _MODULES: dict[str, Callable[[MediaFile], Container]] = {
     "JPEG": Jpeg,
     "GIF": Gif,
     "PNG": Png,
     "PSD": Psd,
+    "SVG": Svg,
 }
 EMBEDDABLE = frozenset(_MODULES)
 """The formats that have a container module."""
