@@ -11,6 +11,7 @@ from .exif import Ifd
 from .exif_forms import ExifDate, ExifForm, ExifPosition
 from .forms import Block, Form, Metadata, Rule, Shape, XmpForm, xmp
 from .iptc_forms import COUNTRY, IptcDate, IptcForm, IptcKeywords
+from .mail_dates import MAIL_DATE
 from .namespaces import name
 from .policy import CustomField, CustomForm, Policy
 from .structures import PlaceEntry, RegionNames, XmpPosition
@@ -334,7 +335,7 @@ FIELDS: Mapping[str, Field] = {
                 TextForm(ID3, "date", E, codecs.DATE),
                 TextForm(VORBIS, "DATE", E, codecs.DATE),
                 TextForm(QUICKTIME, f"{_KEYS}creationdate", F, codecs.DATE),
-                TextForm(PNG, "Creation Time", F, codecs.DATE),
+                TextForm(PNG, "Creation Time", F, MAIL_DATE),
             ),
         ),
     )

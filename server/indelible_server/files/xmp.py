@@ -200,10 +200,19 @@ class Packet:
         nodes = self._nodes()
         node = next((node for node in nodes if uri in node.nsmap.values()), None)
         if node is None:
-            about = nodes[0].get(_ABOUT, "") if nodes else ""
+            # Old packets name their subject without a namespace, and all their nodes must agree.
+            about = {key: node.get(key, "") for node in nodes[:1] for key in (_ABOUT, "about") if key in node.attrib}
             prefix = PREFIXES.get(uri) or self._prefixes[uri]
-            node = etree.SubElement(self._rdf, _DESCRIPTION, {_ABOUT: about}, {prefix: uri})
+            node = etree.SubElement(self._rdf, _DESCRIPTION, about or {_ABOUT: ""}, {prefix: uri})
         return etree.SubElement(node, prop)
+
+
+def fitted(packet: bytes, length: int) -> bytes | None:
+    """A packet made by `to_packet` with its padding such that it is `length` bytes long; None if it does not fit."""
+    content, end, behind = packet.rpartition(_END[:10])
+    content = content.rstrip(b" \n") + b"\n"
+    room = length - len(content) - len(end) - len(behind)
+    return content + _blank(room) + end + behind if room >= 0 else None
 
 
 def _as_utf8(data: bytes) -> bytes:

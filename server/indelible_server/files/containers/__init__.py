@@ -7,10 +7,18 @@ from collections.abc import Mapping
 from ..media import MediaFile
 from ..problems import FileProblem, Reason
 from .container import Container
+from .gif import Gif
 from .jpeg import Jpeg
+from .png import Png
+from .psd import Psd
+from .svg import Svg
 
 MODULES: Mapping[str, type[Container]] = {
     "JPEG": Jpeg,
+    "GIF": Gif,
+    "PNG": Png,
+    "PSD": Psd,
+    "SVG": Svg,
 }
 """The formats that tags are embedded into, by name."""
 
