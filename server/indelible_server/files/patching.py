@@ -9,6 +9,7 @@ from .plan import Guard, Mode, Patch
 
 _GUARD = 32
 _LEVEL_LIMIT = 64 * 1024
+_PIECE = 4096
 
 
 def trimmed(patch: Patch) -> Patch:
@@ -18,6 +19,21 @@ def trimmed(patch: Patch) -> Patch:
     shortest = min(len(old), len(new)) - front
     back = min(_common(old[::-1], new[::-1]), shortest)
     return Patch(patch.offset + front, old[front : len(old) - back], new[front : len(new) - back])
+
+
+def scattered(patch: Patch) -> list[Patch]:
+    """The same change, of equal lengths, as patches of the pieces that differ, where much between them does not."""
+    pieces: list[Patch] = []
+    for at in range(0, len(patch.old), _PIECE):
+        old, new = patch.old[at : at + _PIECE], patch.new[at : at + _PIECE]
+        if old == new:
+            continue
+        if pieces and pieces[-1].offset + len(pieces[-1].old) == patch.offset + at:
+            before = pieces.pop()
+            pieces.append(Patch(before.offset, before.old + old, before.new + new))
+        else:
+            pieces.append(Patch(patch.offset + at, old, new))
+    return pieces
 
 
 def _common(a: bytes, b: bytes) -> int:

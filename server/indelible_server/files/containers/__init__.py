@@ -7,10 +7,13 @@ from collections.abc import Callable
 from ..media import MediaFile
 from ..problems import FileProblem, Reason
 from .container import Container
+from .heif import Heif
 from .jpeg import Jpeg
 
 _MODULES: dict[str, Callable[[MediaFile], Container]] = {
     "JPEG": Jpeg,
+    "HEIC": Heif,
+    "AVIF": Heif,
 }
 EMBEDDABLE = frozenset(_MODULES)
 """The formats that have a container module."""

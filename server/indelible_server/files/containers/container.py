@@ -28,6 +28,8 @@ class Container:
     """Whether an Exif block can be made where there is none."""
     takes_iptc = False
     """Whether an IPTC block can be made where there is none."""
+    xmp_yields = True
+    """Whether padding of XMP makes up for what other blocks gain, since they lie in one chain."""
     xmp_limit = SIZE_LIMIT
     """How long a packet can be."""
 
