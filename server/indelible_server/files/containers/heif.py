@@ -67,7 +67,7 @@ class Heif(Container):
             self.refuse(damage.reason, damage.message)
         directories = [found for found in self._boxes if found.kind == _META]
         if len(directories) != 1:
-            raise FileProblem(Reason.UNSUPPORTED, "the file has no directory of items, or several")
+            raise self.refusal or FileProblem(Reason.UNSUPPORTED, "the file has no directory of items, or several")
         self._directory = Directory(media, directories[0])
         self.width, self.height = self._directory.dimensions or (None, None)
         for item in self._directory.items.values():
