@@ -66,11 +66,29 @@ def levelled(media: MediaFile, patches: Sequence[Patch]) -> Sequence[Patch]:
     start, end = patches[first].offset, patches[last].offset + len(patches[last].old)
     if end - start > _LEVEL_LIMIT:
         return patches
+    old, new = _joined(media, patches[first : last + 1], start, end)
+    return [*patches[:first], Patch(start, old, new), *patches[last + 1 :]]
+
+
+def tailed(media: MediaFile, patches: Sequence[Patch], tail: int) -> Sequence[Patch]:
+    """The same change with all that the file gains at its very end, if nothing moves but a little behind `tail`."""
+    moving = [index for index, patch in enumerate(patches) if len(patch.old) != len(patch.new)]
+    if not moving or sum(_growth(patch) for patch in patches) <= 0:
+        return patches
+    start, size = patches[moving[0]].offset, media.size
+    if start < tail or size - start > _LEVEL_LIMIT:
+        return patches
+    old, new = _joined(media, patches[moving[0] :], start, size)
+    return [*patches[: moving[0]], Patch(start, old, new[: len(old)]), Patch(size, b"", new[len(old) :])]
+
+
+def _joined(media: MediaFile, patches: Sequence[Patch], start: int, end: int) -> tuple[bytes, bytes]:
+    """The bytes between two offsets, before and after."""
     old, new, position = media.read(start, end - start), b"", start
-    for patch in patches[first : last + 1]:
+    for patch in patches:
         new += old[position - start : patch.offset - start] + patch.new
         position = patch.offset + len(patch.old)
-    return [*patches[:first], Patch(start, old, new), *patches[last + 1 :]]
+    return old, new + old[position - start :]
 
 
 def way(patches: Sequence[Patch], size: int) -> Mode:

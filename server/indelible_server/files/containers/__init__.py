@@ -8,12 +8,16 @@ from ..media import MediaFile
 from ..problems import FileProblem, Reason
 from .container import Container
 from .heif import Heif
+from .jp2 import Jp2
 from .jpeg import Jpeg
+from .jxl import Jxl
 
 _MODULES: dict[str, Callable[[MediaFile], Container]] = {
     "JPEG": Jpeg,
     "HEIC": Heif,
     "AVIF": Heif,
+    "JPEG 2000": Jp2,
+    "JPEG XL": Jxl,
 }
 EMBEDDABLE = frozenset(_MODULES)
 """The formats that have a container module."""
