@@ -101,8 +101,13 @@ _MAGIC = (
     (0, b"\x1aE\xdf\xa3", "MKV"),
     (8, b"crx ", "CR3"),
     (8, b"avif", "AVIF"),
+    (8, b"avis", "AVIF"),
     (8, b"heic", "HEIC"),
     (8, b"heix", "HEIC"),
+    (8, b"heim", "HEIC"),
+    (8, b"heis", "HEIC"),
+    (8, b"hevc", "HEIC"),
+    (8, b"hevx", "HEIC"),
     (8, b"mif1", "HEIC"),
     (8, b"msf1", "HEIC"),
     (8, b"qt  ", "MOV"),
@@ -114,6 +119,7 @@ _MAGIC = (
 
 _SHARED = {"MP3": "audio", "PostScript": "document", "PDF": "document", "MP4": "video"}
 """Content that several formats begin with: an extension of this kind says which it is."""
+_AVIF = b"avif"
 _WITH_MAGIC = frozenset(name for _, _, name in _MAGIC) - {"MP3"}
 
 
@@ -139,6 +145,8 @@ def format_of(name: bytes, head: bytes) -> str:
     """The format of a file with this name and first bytes. Content comes first: a name may lie."""
     named = _BY_EXTENSION.get(extension(name.decode("utf-8", "replace")))
     found = next((name for offset, magic, name in _MAGIC if head.startswith(magic, offset)), None)
+    if found == "HEIC" and _AVIF in _brands(head):
+        found = "AVIF"
     if named is None:
         return found or UNKNOWN
     if found is None:
@@ -146,3 +154,9 @@ def format_of(name: bytes, head: bytes) -> str:
     if found == "TIFF" and (named.kind == "raw" or named.name == "DNG"):
         return named.name
     return named.name if _SHARED.get(found) == named.kind else found
+
+
+def _brands(head: bytes) -> set[bytes]:
+    """What a file that says that it is a collection of pictures is compatible with."""
+    end = min(int.from_bytes(head[:4], "big"), len(head))
+    return {head[start : start + 4] for start in range(16, end, 4)}

@@ -275,6 +275,10 @@ def _items_by_text(element: etree._Element) -> dict[str, etree._Element]:
 
 
 def _blank(length: int) -> bytes:
-    """White space in lines, so that editors which show the packet stay readable."""
+    """White space in lines, so that editors which show the packet stay readable.
+
+    Lines are counted from the end, so that what lies behind the change of a text stays as it is.
+    """
     line = b" " * (_LINE - 1) + b"\n"
-    return (line * (length // _LINE + 1))[:length]
+    lines = line * (length // _LINE + 1)
+    return lines[len(lines) - length :]

@@ -12,6 +12,10 @@ from .jpeg import Jpeg
 from .png import Png
 from .psd import Psd
 from .svg import Svg
+from .heif import Heif
+from .jp2 import Jp2
+from .jpeg import Jpeg
+from .jxl import Jxl
 
 MODULES: Mapping[str, type[Container]] = {
     "JPEG": Jpeg,
@@ -19,6 +23,10 @@ MODULES: Mapping[str, type[Container]] = {
     "PNG": Png,
     "PSD": Psd,
     "SVG": Svg,
+    "HEIC": Heif,
+    "AVIF": Heif,
+    "JPEG 2000": Jp2,
+    "JPEG XL": Jxl,
 }
 """The formats that tags are embedded into, by name."""
 

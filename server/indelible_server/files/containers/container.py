@@ -34,6 +34,8 @@ class Container:
     """What is written in such a file, for people."""
     note = ""
     """What people should know about the format, if there is anything."""
+    xmp_yields = True
+    """Whether padding of XMP makes up for what other blocks gain, since they lie in one chain."""
     xmp_limit = SIZE_LIMIT
     """How long a packet can be."""
 
