@@ -8,9 +8,14 @@ from ..media import MediaFile
 from ..problems import FileProblem, Reason
 from .container import Container
 from .jpeg import Jpeg
+from .quicktime import QuickTime
 
 _MODULES: dict[str, Callable[[MediaFile], Container]] = {
     "JPEG": Jpeg,
+    "MP4": QuickTime,
+    "MOV": QuickTime,
+    "3GP": QuickTime,
+    "M4A": QuickTime,
 }
 EMBEDDABLE = frozenset(_MODULES)
 """The formats that have a container module."""

@@ -1,0 +1,124 @@
+"""The texts of a movie: QuickTime's and 3GP's user data, the items of iTunes, and those with keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ..media import MediaFile
+from ..problems import FileProblem, Reason
+from ..tags import same_text
+from . import text_layouts
+from .boxes import Box
+from .movie import Change, Node, children, removed, replaced
+from .text_layouts import Layout
+
+_LENGTH_LIMIT = 65_536
+_KEYS_LIMIT = 4096
+_OURS = "com.apple.quicktime."
+_USER_DATA: Mapping[bytes, Layout] = {
+    b"titl": text_layouts.FULL,
+    b"dscp": text_layouts.FULL,
+    b"auth": text_layouts.FULL,
+    b"cprt": text_layouts.FULL,
+    b"kywd": text_layouts.KEYWORDS,
+    b"loci": text_layouts.PLACE,
+}
+
+
+@dataclass(frozen=True)
+class TextBox:
+    """A box with a text: its key as in `fields.py`, its content, and how the text lies in it."""
+
+    key: str
+    node: Node
+    content: bytes
+    layout: Layout
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Its texts in its first language."""
+        pieces = self.layout.pieces(self.content)
+        return tuple(piece.text or "" for piece in pieces if piece.language == pieces[0].language)
+
+    @property
+    def language(self) -> bytes:
+        """Its first language, as it is coded in the file."""
+        return self.layout.pieces(self.content)[0].language
+
+
+def in_user_data(media: MediaFile, nodes: Iterable[Node]) -> list[TextBox]:
+    """The texts among the boxes of `udta`."""
+    found = []
+    for node in nodes:
+        kind = node.box.kind
+        layout = text_layouts.LIST if kind.startswith(b"\xa9") else _USER_DATA.get(kind)
+        if layout is not None:
+            found += _text_box(media, f"udta:{kind.decode('latin-1')}", node, layout)
+    return found
+
+
+def in_meta(media: MediaFile, nodes: Iterable[Node]) -> list[TextBox]:
+    """The texts among the boxes of `meta`; with a table of keys, its items are called by these."""
+    within = {node.box.kind: node for node in nodes}
+    items = within.get(b"ilst")
+    if items is None:
+        return []
+    keys = _keys(media, within[b"keys"].box) if b"keys" in within else None
+    found = []
+    for item in children(media, items):
+        if keys is None:
+            key = f"ilst:{item.box.kind.decode('latin-1')}"
+        else:
+            key = keys.get(int.from_bytes(item.box.kind, "big"), "")
+        if key:
+            found += _text_box(media, key, item, text_layouts.ITEM)
+    return found
+
+
+def _keys(media: MediaFile, table: Box) -> dict[int, str]:
+    """What the items are called, by their numbers. Names without a domain are taken for Apple's, as readers do."""
+    if table.length > _LENGTH_LIMIT:
+        raise FileProblem(Reason.UNSUPPORTED, "the file has too many keys of texts")
+    data = media.read(table.data, table.length)
+    names, position = {}, 8
+    for number in range(1, min(int.from_bytes(data[4:8], "big"), _KEYS_LIMIT) + 1):
+        length = int.from_bytes(data[position : position + 4], "big")
+        if length < 8 or position + length > len(data):
+            raise FileProblem(Reason.CORRUPT, "the keys of the file's texts are damaged")
+        name = data[position + 8 : position + length].decode("utf-8", "replace").rstrip("\0")
+        names[number] = f"Keys:{name if '.' in name else _OURS + name}"
+        position += length
+    return names
+
+
+def _text_box(media: MediaFile, key: str, node: Node, layout: Layout) -> list[TextBox]:
+    if node.box.length > _LENGTH_LIMIT:
+        return []
+    content = media.read(node.box.data, node.box.length)
+    pieces = layout.pieces(content)
+    return [TextBox(key, node, content, layout)] if pieces and pieces[0].text is not None else []
+
+
+def values(found: Sequence[TextBox]) -> dict[str, tuple[str, ...]]:
+    """What the boxes say, by key."""
+    texts: dict[str, tuple[str, ...]] = {}
+    for text_box in found:
+        texts[text_box.key] = texts.get(text_box.key, ()) + text_box.texts
+    return texts
+
+
+def changes(media: MediaFile, found: Sequence[TextBox], wanted: Mapping[str, tuple[str, ...]]) -> list[Change]:
+    """The changes that make the boxes of some keys say something else, or remove them.
+
+    A box in another language than the first of its key stays, unless it says what that one said.
+    """
+    changed = []
+    for key, texts in wanted.items():
+        of_key = [text_box for text_box in found if text_box.key == key]
+        for text_box in of_key:
+            if not texts:
+                changed.append(removed(media, text_box.node))
+            elif text_box.language == of_key[0].language or same_text(text_box.texts[0], of_key[0].texts[0]):
+                changed.append(replaced(media, text_box.node, text_box.layout.write(text_box.content, texts)))
+    return changed
