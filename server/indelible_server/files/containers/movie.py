@@ -17,7 +17,8 @@ _NEAR = 65_536
 """What lies between two changes is rewritten with them up to this length, rather than the whole file."""
 _LOOKED_AT = 64
 _CHILDREN_LIMIT = 65_536
-_HEAD = 8
+HEAD = 8
+"""How long the head of a box is that has no need of 64 bits."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +51,12 @@ def children(media: MediaFile, parent: Node, start: int | None = None) -> Iterat
     """The boxes in a box; what follows a zero in their place is left alone, as QuickTime ends lists so."""
     position, end = parent.box.data if start is None else start, parent.box.end
     for _ in range(_CHILDREN_LIMIT):
-        if end - position < _HEAD or media.read(position, 4) == bytes(4):
+        if end - position < HEAD or media.read(position, 4) == bytes(4):
             break
         child = next(boxes(media, position, end))
         yield Node(child, parent.inside)
         position = child.end
-    if any(media.read(position, min(end - position, _HEAD))):
+    if any(media.read(position, min(end - position, HEAD))):
         raise FileProblem(Reason.CORRUPT, "the file's boxes are damaged")
 
 
@@ -80,7 +81,7 @@ def removed(media: MediaFile, node: Node) -> Change:
 def freed(media: MediaFile, node: Node) -> Change:
     """A box that becomes free space of the same length."""
     old = media.read(node.box.start, node.box.end - node.box.start)
-    return Change(Patch(node.box.start, old, box(b"free", bytes(len(old) - _HEAD))), node.within)
+    return Change(Patch(node.box.start, old, box(b"free", bytes(len(old) - HEAD))), node.within)
 
 
 def balanced(media: MediaFile, changes: Sequence[Change], spaces: Sequence[Node]) -> list[Change]:
@@ -98,7 +99,7 @@ def balanced(media: MediaFile, changes: Sequence[Change], spaces: Sequence[Node]
     blank.sort(key=lambda node: abs(node.box.start - end))
     for space in blank:
         left = space.box.end - space.box.start - growth
-        if left == 0 or left >= _HEAD:
+        if left == 0 or left >= HEAD:
             return [*changes, Change(_space_of(media, space.box, left), space.within)]
     if blank:
         # Made larger, so that small pieces do not become many.
@@ -108,20 +109,20 @@ def balanced(media: MediaFile, changes: Sequence[Change], spaces: Sequence[Node]
         at, within = last.within[1].end, last.within[:1]
     else:
         at, within = last.patch.offset + len(last.patch.old), last.within
-    room = -growth if growth <= -_HEAD else SLACK
-    return [*changes, Change(Patch(at, b"", box(b"free", bytes(room - _HEAD))), within)]
+    room = -growth if growth <= -HEAD else SLACK
+    return [*changes, Change(Patch(at, b"", box(b"free", bytes(room - HEAD))), within)]
 
 
 def is_blank(media: MediaFile, space: Box, needed: int) -> bool:
     """Whether nothing is in a free box: dashboard cameras keep their positions in boxes that are called so."""
     looked_at = min(max(needed, _LOOKED_AT), space.length)
-    return space.data - space.start == _HEAD and not space.to_end and not any(media.read(space.data, looked_at))
+    return space.data - space.start == HEAD and not space.to_end and not any(media.read(space.data, looked_at))
 
 
 def _space_of(media: MediaFile, space: Box, length: int) -> Patch:
     """The patch that makes a blank box longer or shorter."""
     gone = max(space.end - space.start - length, 0)
-    old = media.read(space.start, min(_HEAD + gone, space.end - space.start))
+    old = media.read(space.start, min(HEAD + gone, space.end - space.start))
     new = length.to_bytes(4, "big") + space.kind + bytes(length - (space.end - space.start) + gone) if length else b""
     return Patch(space.start, old, new)
 

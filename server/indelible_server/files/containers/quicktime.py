@@ -17,6 +17,7 @@ from .boxes import UUID, XMP_UUID, Box, box, boxes, resized
 from .container import Container, Range
 from .movie import (
     FREE,
+    HEAD,
     Change,
     Node,
     balanced,
@@ -39,6 +40,7 @@ _STAYS_LAST = frozenset({b"mfra", b"sefd", _PADDING})
 _NOT_POINTED_AT = FREE | _STAYS_LAST | {b"moov", b"meta", UUID}
 _MAKER_AND_MODEL = (
     ("Keys:com.apple.quicktime.make", "Keys:com.apple.quicktime.model"),
+    ("Keys:com.android.manufacturer", "Keys:com.android.model"),
     ("udta:©mak", "udta:©mod"),
 )
 
@@ -90,11 +92,13 @@ class QuickTime(Container):
         if blocks.xmp is not None:
             changes += self._placed_xmp(blocks.xmp)
         changes = [change for change in changes if change.patch.old != change.patch.new]
-        balances = [change for change in changes if not change.within]
+        # What is added at the end of a header comes before what is added behind it.
+        ordered: list[Change] = []
         for header in {change.within[0] for change in changes if change.within}:
             inside = [change for change in changes if change.within[:1] == (header,)]
-            balances += balanced(self.media, inside, self._spaces_of(header))
-        patches = patches_of(self.media, balances)
+            ordered += balanced(self.media, inside, self._spaces_of(header))
+        ordered += [change for change in changes if not change.within]
+        patches = patches_of(self.media, ordered)
         shift = _Shift(patches)
         if all(shift(start) == start for start in self._pointed_at):
             return joined(self.media, patches)
@@ -128,7 +132,7 @@ class QuickTime(Container):
         """In free space, or else behind the last box."""
         for space in self._top:
             left = space.end - space.start - len(new)
-            if space.kind in FREE and left in (0, *range(8, space.length)) and is_blank(self.media, space, len(new)):
+            if space.kind in FREE and (left == 0 or left >= HEAD) and is_blank(self.media, space, len(new)):
                 rest = left.to_bytes(4, "big") + space.kind if left else b""
                 old = self.media.read(space.start, len(new) + len(rest))
                 return [Change(Patch(space.start, old, new + rest))]
