@@ -16,7 +16,7 @@ from .namespaces import name
 from .policy import CustomField, CustomForm, Policy
 from .structures import PlaceEntry, RegionNames, XmpPosition
 from .tags import CUSTOM, Value, same, unique
-from .text_forms import FMPS_RATING, POPULARITY, POSITION, VORBIS_RATING, TextForm
+from .text_forms import APPLE_DATE, COARSE_POSITION, FMPS_RATING, POPULARITY, POSITION, VORBIS_RATING, TextForm
 from .texts import TextKind
 
 _NATIVE_FIRST = frozenset({"gps", "taken_at"})
@@ -153,6 +153,8 @@ FLAT_LISTS = (
     TextForm(VORBIS, "KEYWORDS", P, keywords.FLAT, many=True),
     TextForm(QUICKTIME, f"{_KEYS}keywords", F, keywords.COMMAS),
     TextForm(QUICKTIME, "ilst:keyw", F, keywords.COMMAS),
+    TextForm(QUICKTIME, "udta:©key", F, keywords.COMMAS),
+    TextForm(QUICKTIME, "udta:kywd", F, keywords.FLAT, many=True, limit=254),
     TextForm(PDF, "Keywords", F, keywords.COMMAS),
     TextForm(RIFF, "IKEY", F, keywords.SEMICOLONS),
 )
@@ -173,6 +175,7 @@ FIELDS: Mapping[str, Field] = {
                 TextForm(VORBIS, "TITLE", P),
                 TextForm(QUICKTIME, "ilst:©nam"),
                 TextForm(QUICKTIME, "udta:©nam"),
+                TextForm(QUICKTIME, "udta:titl"),
                 TextForm(QUICKTIME, f"{_KEYS}title"),
                 TextForm(PNG, "Title"),
                 TextForm(PDF, "Title"),
@@ -199,10 +202,14 @@ FIELDS: Mapping[str, Field] = {
                 TextForm(VORBIS, "DESCRIPTION", P),
                 TextForm(VORBIS, "COMMENT", E),
                 TextForm(QUICKTIME, "ilst:desc"),
+                TextForm(QUICKTIME, "ilst:©des", E),
+                TextForm(QUICKTIME, "ilst:ldes", E),
                 TextForm(QUICKTIME, "ilst:©cmt", E),
                 TextForm(QUICKTIME, "udta:©des"),
+                TextForm(QUICKTIME, "udta:dscp"),
                 TextForm(QUICKTIME, "udta:©cmt", E),
                 TextForm(QUICKTIME, f"{_KEYS}description"),
+                TextForm(QUICKTIME, f"{_KEYS}comment", E),
                 TextForm(PNG, "Description"),
                 TextForm(PNG, "Comment", E),
                 TextForm(PDF, "Subject"),
@@ -274,8 +281,11 @@ FIELDS: Mapping[str, Field] = {
                 TextForm(VORBIS, "ARTIST", E, codecs.LIST, many=True),
                 TextForm(QUICKTIME, "ilst:©ART", E, codecs.NAMES),
                 TextForm(QUICKTIME, "udta:©ART", E, codecs.NAMES),
+                TextForm(QUICKTIME, "ilst:auth", E, codecs.NAMES),
                 TextForm(QUICKTIME, "udta:©aut", E, codecs.NAMES),
+                TextForm(QUICKTIME, "udta:auth", E, codecs.NAMES),
                 TextForm(QUICKTIME, f"{_KEYS}author", F, codecs.NAMES),
+                TextForm(QUICKTIME, f"{_KEYS}artist", E, codecs.NAMES),
                 TextForm(PNG, "Author", F, codecs.NAMES),
                 TextForm(PDF, "Author", F, codecs.NAMES),
                 TextForm(RIFF, "IART", E, codecs.NAMES),
@@ -314,8 +324,9 @@ FIELDS: Mapping[str, Field] = {
                 ExifPosition(),
                 XmpPosition(P),
                 TextForm(QUICKTIME, f"{_KEYS}location.ISO6709", F, POSITION),
+                TextForm(QUICKTIME, "ilst:©xyz", F, POSITION),
                 TextForm(QUICKTIME, "udta:©xyz", F, POSITION),
-                TextForm(QUICKTIME, "udta:loci", F, POSITION),
+                TextForm(QUICKTIME, "udta:loci", F, COARSE_POSITION),
             ),
         ),
         Field(
@@ -334,7 +345,9 @@ FIELDS: Mapping[str, Field] = {
                 ExifDate(0x9004, 0x9292, 0x9012, E),
                 TextForm(ID3, "date", E, codecs.DATE),
                 TextForm(VORBIS, "DATE", E, codecs.DATE),
-                TextForm(QUICKTIME, f"{_KEYS}creationdate", F, codecs.DATE),
+                TextForm(QUICKTIME, f"{_KEYS}creationdate", F, APPLE_DATE),
+                TextForm(QUICKTIME, "ilst:©day", E, APPLE_DATE),
+                TextForm(QUICKTIME, "udta:©day", E, APPLE_DATE),
                 TextForm(PNG, "Creation Time", F, MAIL_DATE),
             ),
         ),

@@ -48,15 +48,15 @@ FORMATS = (
     Format("PostScript", "document", ("eps", "ps")),
     Format("Illustrator", "document", ("ai",)),
     Format("InDesign", "document", ("indd", "indt")),
-    Format("MP4", "video", ("mp4", "m4v")),
+    Format("MP4", "video", ("mp4", "m4v", "mp4v")),
     Format("MOV", "video", ("mov", "qt")),
-    Format("3GP", "video", ("3gp", "3g2")),
+    Format("3GP", "video", ("3gp", "3g2", "3gpp")),
     Format("AVI", "video", ("avi",)),
     Format("MKV", "video", ("mkv", "webm")),
     Format("MPEG", "video", ("mpg", "mpeg", "m2v", "mts", "m2ts", "ts")),
     Format("WMV", "video", ("wmv", "asf")),
     Format("MP3", "audio", ("mp3",)),
-    Format("M4A", "audio", ("m4a", "m4b")),
+    Format("M4A", "audio", ("m4a", "m4b", "m4p")),
     Format("FLAC", "audio", ("flac",)),
     Format("Ogg", "audio", ("ogg", "oga", "opus", "spx")),
     Format("WAV", "audio", ("wav", "wave")),
@@ -113,8 +113,12 @@ _MAGIC = (
     (8, b"qt  ", "MOV"),
     (8, b"M4A ", "M4A"),
     (8, b"M4B ", "M4A"),
+    (8, b"M4P ", "M4A"),
     (8, b"3gp", "3GP"),
+    (8, b"3g2", "3GP"),
     (4, b"ftyp", "MP4"),
+    # Older files of QuickTime begin without a word about what they are.
+    *((4, kind, "MOV") for kind in (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")),
 )
 
 _SHARED = {"MP3": "audio", "PostScript": "document", "PDF": "document", "MP4": "video"}

@@ -16,6 +16,7 @@ from .heif import Heif
 from .jp2 import Jp2
 from .jpeg import Jpeg
 from .jxl import Jxl
+from .quicktime import QuickTime
 
 MODULES: Mapping[str, type[Container]] = {
     "JPEG": Jpeg,
@@ -27,6 +28,10 @@ MODULES: Mapping[str, type[Container]] = {
     "AVIF": Heif,
     "JPEG 2000": Jp2,
     "JPEG XL": Jxl,
+    "MP4": QuickTime,
+    "MOV": QuickTime,
+    "3GP": QuickTime,
+    "M4A": QuickTime,
 }
 """The formats that tags are embedded into, by name."""
 
