@@ -8,9 +8,12 @@ from ..media import MediaFile
 from ..problems import FileProblem, Reason
 from .container import Container
 from .jpeg import Jpeg
+from .tiff import TiffImage
 
 _MODULES: dict[str, Callable[[MediaFile], Container]] = {
     "JPEG": Jpeg,
+    "TIFF": TiffImage,
+    "DNG": TiffImage,
 }
 EMBEDDABLE = frozenset(_MODULES)
 """The formats that have a container module."""

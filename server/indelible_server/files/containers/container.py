@@ -28,6 +28,8 @@ class Container:
     """Whether an Exif block can be made where there is none."""
     takes_iptc = False
     """Whether an IPTC block can be made where there is none."""
+    iptc_apart = False
+    """Whether IPTC has a place outside of Photoshop's resources; in those it is then only kept in step."""
     xmp_limit = SIZE_LIMIT
     """How long a packet can be."""
 
@@ -58,6 +60,11 @@ class Container:
     @property
     def resources(self) -> bytes | None:
         """Photoshop's image resources, among them IPTC; None if there are none."""
+        return None
+
+    @property
+    def iptc(self) -> bytes | None:
+        """The IPTC block that is outside of Photoshop's resources."""
         return None
 
     @property
