@@ -17,6 +17,7 @@ from .problems import FileProblem, Reason
 from .xmp import PADDING, Packet
 
 Parsed = TypeVar("Parsed")
+_NUMBER = 4
 
 
 @dataclass
@@ -33,7 +34,7 @@ class Embedded:
         What others gain is taken from the padding of XMP, if there is enough, so that the file keeps its length.
         Raises `FileProblem` (TOO_LARGE, UNSUPPORTED) for what cannot be written.
         """
-        exif, iptc = self._exif(container), self._iptc(policy)
+        exif, iptc = self._exif(container), self._iptc(container, policy)
         resources = self._resources(container, iptc)
         gained = 0
         for new, old in ((exif, container.exif), (resources, container.resources)):
@@ -61,11 +62,13 @@ class Embedded:
             return None
         return exif if exif is container.exif else exif.to_bytes()
 
-    def _iptc(self, policy: Policy) -> bytes | None:
+    def _iptc(self, container: Container, policy: Policy) -> bytes | None:
         iptc = self.metadata.iptc
         if iptc is None or not (iptc.changed or self.metadata.iptc_is_newer):
             return None
-        return iptc.to_bytes(policy.legacy_charset)
+        data = iptc.to_bytes(policy.legacy_charset)
+        # Where it is stored as numbers it has zeros behind it, and the digest counts them.
+        return data + bytes(-len(data) % _NUMBER) if container.iptc_apart else data
 
     def _resources(self, container: Container, iptc: bytes | None) -> bytes | None:
         if iptc is None:

@@ -7,6 +7,8 @@ that the file does not grow with the number of edits. An area that anything was 
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
+from typing import ClassVar
 
 from .exif import Exif
 from .exif_writing import Changes, Ifd, Writer
@@ -14,7 +16,7 @@ from .patching import painted
 from .plan import Patch
 from .problems import FileProblem, Reason
 from .room import Room, aligned, between
-from .tiff import Directory, Piece
+from .tiff import SHORT, UNDEFINED, Directory, Piece
 from .tiff_file import TiffFile
 
 _SIGNATURE = b"Indelible-area\0\2"
@@ -63,6 +65,12 @@ class FileExif(Exif):
 class _FileWriter(Writer):
     """The making of a file's patches."""
 
+    # Validators demand more of a TIFF file than of a block: these two say that nothing is known.
+    first_entries: ClassVar[Mapping[Ifd, tuple[tuple[int, int, bytes], ...]]] = {
+        **Writer.first_entries,
+        Ifd.EXIF: (*Writer.first_entries[Ifd.EXIF], (0xA000, UNDEFINED, b"0100"), (0xA001, SHORT, b"\xff\xff")),
+    }
+
     def __init__(self, tiff: TiffFile, changes: Changes) -> None:
         super().__init__(tiff, changes)
         self._file = tiff
@@ -88,8 +96,6 @@ class _FileWriter(Writer):
         else:
             self._writes.insert(0, (self._end, bytes(_TRAILER)))
         trailer = aligned(end + _SLACK)
-        if trailer + _TRAILER > self.layout.limit:
-            raise FileProblem(Reason.TOO_LARGE, "the file would become larger than a TIFF file can be")
         self._write(trailer, _SIGNATURE + struct.pack(">QQ", start, trailer + _TRAILER))
 
     def _write(self, at: int, data: bytes) -> None:
@@ -104,6 +110,8 @@ class _FileWriter(Writer):
 
     def _place(self, data: bytes, old: Piece | None) -> int:
         at = self._room.take(len(data), old[0] if old else None)
+        if at + len(data) > self.layout.limit:
+            raise FileProblem(Reason.TOO_LARGE, "the file would become larger than a TIFF file can be")
         self._write(at, data)
         return at
 

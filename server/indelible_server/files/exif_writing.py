@@ -1,4 +1,4 @@
-"""The writing of directories in which some values are new; where things go depends on what is written: block or file."""
+"""The writing of directories in which some values are new. Where things go is up to what is written, block or file."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import ClassVar
 
 from . import makernotes
 from .problems import FileProblem, Reason
@@ -18,9 +19,6 @@ class Ifd(IntEnum):
     IMAGE = 0
     EXIF = 0x8769
     GPS = 0x8825
-
-
-_FIRST_ENTRIES = {Ifd.EXIF: (0x9000, UNDEFINED, b"0232"), Ifd.GPS: (0x0000, BYTE, b"\2\3\0\0")}
 
 
 @dataclass(frozen=True)
@@ -42,6 +40,12 @@ def directory_of(tiff: Tiff, ifd: Ifd) -> Directory | None:
 
 class Writer(ABC):
     """The making of a block or a file in which some values are new."""
+
+    first_entries: ClassVar[Mapping[Ifd, tuple[tuple[int, int, bytes], ...]]] = {
+        Ifd.EXIF: ((0x9000, UNDEFINED, b"0232"),),
+        Ifd.GPS: ((0x0000, BYTE, b"\2\3\0\0"),),
+    }
+    """What a directory that is made must have: the tag, the kind and the value of each entry."""
 
     def __init__(self, tiff: Tiff, changes: Changes) -> None:
         self.tiff = tiff
@@ -118,8 +122,7 @@ class Writer(ABC):
             if len(before) > 1:
                 raise FileProblem(Reason.UNSUPPORTED, f"{self.tiff.noun} holds a value twice")
             _replace(found, tag, self._changed(tag, before[0] if before else None, new))
-        if old is None and found and ifd in _FIRST_ENTRIES:
-            tag, kind, value = _FIRST_ENTRIES[ifd]
+        for tag, kind, value in self.first_entries.get(ifd, ()) if old is None and found else ():
             _insert(found, tag, self._raw(tag, kind, value, None))
         return found
 

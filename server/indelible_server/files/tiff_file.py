@@ -82,11 +82,14 @@ class TiffFile(Tiff):
         found = list(self._data_of(directory))
         if any(end > self.size for _, end in found):
             self.loss = self.damage("ends before its pictures do")
-        if len(found) < sum(len(self.numbers(entry)) for tag, _ in DATA if (entry := directory.first(tag))):
+        if len(found) < sum(self._count(entry) for tag, _ in DATA if (entry := directory.first(tag))):
             # Some writers leave the lengths out.
             self.is_known = False
         self.extents += found
         self.pictures += found
+
+    def _count(self, entry: Entry) -> int:
+        return entry.size // self.layout.sizes.get(entry.kind, 1)
 
     def _note_unknown(self) -> None:
         self.is_known = False

@@ -83,9 +83,8 @@ class TiffImage(Container):
         """The patches that put these blocks in the place of the old ones, and those to Exif."""
         self._set(_XMP, BYTE, blocks.xmp)
         self._set(_PHOTOSHOP, BYTE, blocks.resources)
-        if blocks.iptc is not None:
-            # Numbers, as Photoshop has it, which not all programs do without.
-            self._set(_IPTC, LONG, blocks.iptc + bytes(-len(blocks.iptc) % 4))
+        # Numbers, as Photoshop has it, which not all programs do without.
+        self._set(_IPTC, LONG, blocks.iptc)
         patches = self._exif.to_patches()
         if patches:
             patches += ghost.patches(self.media, self._tiff.layout.header)
