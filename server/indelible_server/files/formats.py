@@ -22,7 +22,7 @@ FORMATS = (
     Format("JPEG", "image", ("jpg", "jpeg", "jpe", "jfif", "mpo")),
     Format("PNG", "image", ("png", "apng")),
     Format("GIF", "image", ("gif",)),
-    Format("TIFF", "image", ("tif", "tiff")),
+    Format("TIFF", "image", ("tif", "tiff", "btf")),
     Format("WebP", "image", ("webp",)),
     Format("PSD", "image", ("psd", "psb")),
     Format("BMP", "image", ("bmp", "dib")),

@@ -131,7 +131,7 @@ class Shape(StrEnum):
     SEQ = "SEQ"
 
 
-STRUCTURE_STARTS = ("<?xml", "<OME", "ImageJ=", "Aperio", "{", "SCANIMAGE")
+STRUCTURE_STARTS = ("<?xml", "<OME", "<MetaData>", "ImageJ=", "Aperio", "{", "SCANIMAGE")
 STRUCTURE_LENGTH = 10_000
 
 

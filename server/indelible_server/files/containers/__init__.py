@@ -8,15 +8,15 @@ from ..media import MediaFile
 from ..problems import FileProblem, Reason
 from .container import Container
 from .gif import Gif
-from .jpeg import Jpeg
-from .png import Png
-from .psd import Psd
-from .svg import Svg
 from .heif import Heif
 from .jp2 import Jp2
 from .jpeg import Jpeg
 from .jxl import Jxl
+from .png import Png
+from .psd import Psd
 from .quicktime import QuickTime
+from .svg import Svg
+from .tiff import TiffImage
 
 MODULES: Mapping[str, type[Container]] = {
     "JPEG": Jpeg,
@@ -32,6 +32,8 @@ MODULES: Mapping[str, type[Container]] = {
     "MOV": QuickTime,
     "3GP": QuickTime,
     "M4A": QuickTime,
+    "TIFF": TiffImage,
+    "DNG": TiffImage,
 }
 """The formats that tags are embedded into, by name."""
 
