@@ -15,7 +15,17 @@ from .namespaces import name
 from .policy import CustomField, CustomForm, Policy
 from .structures import PlaceEntry, RegionNames, XmpPosition
 from .tags import CUSTOM, Value, same, unique
-from .text_forms import FMPS_RATING, POPULARITY, POSITION, VORBIS_RATING, TextForm
+from .text_forms import (
+    FMPS_RATING,
+    LATIN_28,
+    LATIN_30,
+    POPULARITY,
+    POSITION,
+    TO_MINUTES,
+    TO_SECONDS,
+    VORBIS_RATING,
+    TextForm,
+)
 from .texts import TextKind
 
 _NATIVE_FIRST = frozenset({"gps", "taken_at"})
@@ -147,7 +157,7 @@ FIELDS: Mapping[str, Field] = {
                 _image(0x9C9B, F, WIDE),
                 _image(0x010D, E),
                 TextForm(ID3, "TIT2"),
-                TextForm(ID3, "v1:title", F, codecs.TEXT, limit=30),
+                TextForm(ID3, "v1:title", F, LATIN_30),
                 TextForm(VORBIS, "TITLE", P),
                 TextForm(QUICKTIME, "ilst:©nam"),
                 TextForm(QUICKTIME, "udta:©nam"),
@@ -173,7 +183,8 @@ FIELDS: Mapping[str, Field] = {
                 _image(0x9C9F, E, WIDE),
                 ExifForm(Ifd.EXIF, 0x9286, exif_values.COMMENT, E, guarded=True),
                 TextForm(ID3, "COMM"),
-                TextForm(ID3, "v1:comment", E, codecs.TEXT, limit=30),
+                TextForm(ID3, "v1:comment", E, LATIN_30),
+                TextForm(ID3, "v1.1:comment", E, LATIN_28),
                 TextForm(VORBIS, "DESCRIPTION", P),
                 TextForm(VORBIS, "COMMENT", E),
                 TextForm(QUICKTIME, "ilst:desc"),
@@ -247,7 +258,7 @@ FIELDS: Mapping[str, Field] = {
                 IptcForm(2080, 32, codecs.LIST, many=True),
                 _image(0x013B, F, codec=codecs.NAMES),
                 _image(0x9C9D, F, WIDE, codecs.NAMES),
-                TextForm(ID3, "TPE1", E, codecs.NAMES),
+                TextForm(ID3, "TPE1", E, codecs.LIST, many=True),
                 xmp("xmpDM:artist", E, TEXT, codecs.NAMES),
                 TextForm(VORBIS, "ARTIST", E, codecs.LIST, many=True),
                 TextForm(QUICKTIME, "ilst:©ART", E, codecs.NAMES),
@@ -310,7 +321,8 @@ FIELDS: Mapping[str, Field] = {
                 IptcDate(2055, 2060),
                 IptcDate(2062, 2063, E),
                 ExifDate(0x9004, 0x9292, 0x9012, E),
-                TextForm(ID3, "date", E, codecs.DATE),
+                TextForm(ID3, "TDRC", E, TO_SECONDS),
+                TextForm(ID3, "TYER", E, TO_MINUTES),
                 TextForm(VORBIS, "DATE", E, codecs.DATE),
                 TextForm(QUICKTIME, f"{_KEYS}creationdate", F, codecs.DATE),
                 TextForm(PNG, "Creation Time", F, codecs.DATE),

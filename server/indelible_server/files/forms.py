@@ -76,7 +76,7 @@ class Metadata:
             return self.exif is not None or self.takes_exif
         if block is Block.IPTC:
             return self.iptc is not None or self.begins_iptc(policy)
-        return self.texts is not None and self.texts.kind is block
+        return self.texts is not None and block in self.texts.kinds
 
     def begins_iptc(self, policy: Policy) -> bool:
         """Whether an IPTC block is to be made, since there is none."""

@@ -8,9 +8,11 @@ from ..media import MediaFile
 from ..problems import FileProblem, Reason
 from .container import Container
 from .jpeg import Jpeg
+from .mp3 import Mp3
 
 _MODULES: dict[str, Callable[[MediaFile], Container]] = {
     "JPEG": Jpeg,
+    "MP3": Mp3,
 }
 EMBEDDABLE = frozenset(_MODULES)
 """The formats that have a container module."""
