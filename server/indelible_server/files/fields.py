@@ -25,6 +25,8 @@ from .text_forms import (
     TO_SECONDS,
     VORBIS_RATING,
     TextForm,
+    in_roman,
+    in_windows,
 )
 from .texts import TextKind
 
@@ -142,7 +144,7 @@ FLAT_LISTS = (
     TextForm(QUICKTIME, f"{_KEYS}keywords", F, keywords.COMMAS),
     TextForm(QUICKTIME, "ilst:keyw", F, keywords.COMMAS),
     TextForm(PDF, "Keywords", F, keywords.COMMAS),
-    TextForm(RIFF, "IKEY", F, keywords.SEMICOLONS),
+    TextForm(RIFF, "IKEY", F, in_windows(keywords.SEMICOLONS)),
 )
 
 FIELDS: Mapping[str, Field] = {
@@ -164,8 +166,8 @@ FIELDS: Mapping[str, Field] = {
                 TextForm(QUICKTIME, f"{_KEYS}title"),
                 TextForm(PNG, "Title"),
                 TextForm(PDF, "Title"),
-                TextForm(RIFF, "INAM"),
-                TextForm(AIFF, "NAME"),
+                TextForm(RIFF, "INAM", F, in_windows()),
+                TextForm(AIFF, "NAME", F, in_roman()),
                 TextForm(SVG, "title", E),
             ),
         ),
@@ -195,8 +197,8 @@ FIELDS: Mapping[str, Field] = {
                 TextForm(PNG, "Description"),
                 TextForm(PNG, "Comment", E),
                 TextForm(PDF, "Subject"),
-                TextForm(RIFF, "ICMT"),
-                TextForm(AIFF, "ANNO"),
+                TextForm(RIFF, "ICMT", F, in_windows()),
+                TextForm(AIFF, "ANNO", F, in_roman()),
                 TextForm(SVG, "desc", E),
             ),
         ),
@@ -267,8 +269,8 @@ FIELDS: Mapping[str, Field] = {
                 TextForm(QUICKTIME, f"{_KEYS}author", F, codecs.NAMES),
                 TextForm(PNG, "Author", F, codecs.NAMES),
                 TextForm(PDF, "Author", F, codecs.NAMES),
-                TextForm(RIFF, "IART", E, codecs.NAMES),
-                TextForm(AIFF, "AUTH", E, codecs.NAMES),
+                TextForm(RIFF, "IART", E, in_windows(codecs.NAMES)),
+                TextForm(AIFF, "AUTH", E, in_roman(codecs.NAMES)),
             ),
         ),
         Field(
@@ -285,8 +287,8 @@ FIELDS: Mapping[str, Field] = {
                 TextForm(QUICKTIME, "udta:©cpy"),
                 TextForm(QUICKTIME, f"{_KEYS}copyright"),
                 TextForm(PNG, "Copyright"),
-                TextForm(RIFF, "ICOP"),
-                TextForm(AIFF, "(c) "),
+                TextForm(RIFF, "ICOP", F, in_windows()),
+                TextForm(AIFF, "(c) ", F, in_roman()),
             ),
         ),
         Field("credit", (xmp("photoshop:Credit", P), _iptc(110, 32))),

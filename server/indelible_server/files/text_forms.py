@@ -130,6 +130,28 @@ def _latin(limit: int) -> Codec:
     return Codec(encode, lambda raw, _policy: tidy(raw) or None)
 
 
+def _within(charset: str, codec: Codec) -> Codec:
+    def fits(text: str) -> bool:
+        return text.encode(charset, "ignore").decode(charset) == text
+
+    def encode(value: Value, old: Raw, policy: Policy) -> str | None:
+        text = codec.encode(value, old, policy)
+        # Where there is a text beyond the alphabet already, readers do understand others.
+        return text if text is None or fits(text) or not fits(old or "") else None
+
+    return Codec(encode, codec.decode)
+
+
+def in_windows(codec: Codec = TEXT) -> Codec:
+    """A codec of texts that are read in Windows' western alphabet, as a rule."""
+    return _within("cp1252", codec)
+
+
+def in_roman(codec: Codec = TEXT) -> Codec:
+    """A codec of texts that are read in the Macintosh's alphabet, as a rule."""
+    return _within("mac_roman", codec)
+
+
 def _date_to(*, seconds: bool) -> Codec:
     def encode(value: str, _old: Raw, _policy: Policy) -> str | None:
         try:

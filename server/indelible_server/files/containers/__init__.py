@@ -6,13 +6,21 @@ from collections.abc import Callable
 
 from ..media import MediaFile
 from ..problems import FileProblem, Reason
+from .aiff import Aiff
+from .avi import Avi
 from .container import Container
 from .jpeg import Jpeg
 from .mp3 import Mp3
+from .wav import Wav
+from .webp import WebP
 
 _MODULES: dict[str, Callable[[MediaFile], Container]] = {
     "JPEG": Jpeg,
     "MP3": Mp3,
+    "WebP": WebP,
+    "WAV": Wav,
+    "AVI": Avi,
+    "AIFF": Aiff,
 }
 EMBEDDABLE = frozenset(_MODULES)
 """The formats that have a container module."""
