@@ -142,21 +142,18 @@ class Chunked(Container):
     ) -> bytes:
         """The new run. The packet comes last; its padding makes the run as long as it was, if it can."""
         changed = {change.old.start: change for change in changes if change.old}
-        packet: Change | None = None
         parts: list[bytes] = []
         for found in run:
-            if found.start not in changed:
+            change = changed.get(found.start)
+            if change is None:
                 raw = self.media.read(found.start, found.end - found.start)
                 parts.append(id3.spliced(raw, [p for p in inner if found.start < p.offset < found.end], found.start))
-        for change in changes:
-            if change not in moving and change.old not in run:
-                continue
-            if change.is_packet:
-                packet = change
-            else:
+            elif not change.is_packet:
                 parts.append(self._whole(change))
+        parts += (self._whole(change) for change in moving if change.old not in run and not change.is_packet)
         filled = b"".join(parts)
-        if packet is None or packet.content is None:
+        packet = next((change for change in changes if change.is_packet), None)
+        if packet is None or packet.content is None or (packet not in moving and packet.old not in run):
             return filled
         fitting = resized(packet.content, room - len(filled) - HEAD)
         return filled + chunk(packet.kind, fitting or packet.content, self.order)

@@ -237,7 +237,8 @@ class Tag:
     def _text(self, key: str, frame: Frame) -> str:
         content = self._content(frame)
         if key == "POPM":
-            return str(frames_of.popularity(content)[1])
+            # Zero is said to mean that there is none.
+            return str(frames_of.popularity(content)[1] or "")
         if key == "COMM":
             return frames_of.comment(content)[2]
         texts = frames_of.texts_of(content)

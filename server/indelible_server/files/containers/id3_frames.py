@@ -8,7 +8,6 @@ from ..codecs import join_names, split_names
 
 LATIN, WIDE, WIDE_BIG, UTF8 = range(4)
 _NAMES = {LATIN: "cp1252", WIDE: "utf-16", WIDE_BIG: "utf-16-be", UTF8: "utf-8"}
-NO_LANGUAGE = b"XXX"
 WINDOWS_SCALE = frozenset(
     {
         b"Windows Media Player 9 Series",
@@ -100,7 +99,7 @@ def comment(content: bytes) -> tuple[bytes, str, str]:
 
 def with_comment(text: str, old: bytes, version: int) -> bytes:
     """A comment without a description, in its old language."""
-    return with_texts(["", text], old, version, old[1:4].ljust(3, b"\0") if old else NO_LANGUAGE)
+    return with_texts(["", text], old, version, old[1:4].ljust(3, b"X"))
 
 
 def popularity(content: bytes) -> tuple[bytes, int, bytes]:
