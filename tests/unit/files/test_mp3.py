@@ -264,6 +264,24 @@ def test_frames_of_2_4_that_are_not_synchronised_stay_so(library: Library) -> No
     assert library.read(key).tags == {"title": "New", "rating": 5}
 
 
+@pytest.mark.parametrize(
+    ("version", "extended"), [(3, b"\0\0\0\6\0\0" + (77).to_bytes(4, "big")), (4, b"\0\0\0\6\1\0")]
+)
+def test_an_extended_header_stays(library: Library, version: int, extended: bytes) -> None:
+    title = frame(b"TIT2", text("Old"), version)
+    key = library.add("a.mp3", tag(extended, title, version=version, flags=0x40, padding=77) + sound())
+    assert library.read(key).tags == {"title": "Old"}
+
+    library.write(key, {"title": "New"})
+
+    after = library.bytes_of(key)
+    assert after[10:].startswith(extended[:6])
+    if version == 3:
+        padding = len(after) - len(sound()) - len(after[: -len(sound())].rstrip(b"\0"))
+        assert int.from_bytes(after[16:20], "big") == padding
+    assert library.read(key).tags == {"title": "New"}
+
+
 def test_lengths_as_itunes_wrote_them_are_understood_and_kept(library: Library) -> None:
     picture = frame(b"APIC", b"\0image/jpeg\0\3\0" + b"\xff" * 300, 3)
     key = library.add("a.mp3", tag(picture, frame(b"TIT2", text("Old")), version=4) + sound())
@@ -310,11 +328,14 @@ XMP = frame(b"PRIV", b"XMP\0" + packet(""))
         (tag(frame(b"TIT2", text("T")))[:-3], "longer than the file"),
         (tag(frame(b"TIT2", text("T")), b"TPE1\0\0\1\0\0\0") + sound(), "damaged"),
         (tag(frame(b"TIT2", text("T"), 3, b"\0\x80")) + sound(), "compressed"),
-        (tag(flags=0x40) + sound(), "extended header"),
+        (tag(b"\0\0\0\x0a\x80\0\0\0\0\0crc!", flags=0x40) + sound(), "checksum"),
+        (tag(b"\0\0\0\x0b\1\x20\5\0\0\0\0", version=4, flags=0x40) + sound(), "checksum"),
+        (tag(b"\0\0\0\x7f\0\0", flags=0x40) + sound(), "damaged"),
+        (bytes(5) + tag() + sound(), "before the sound"),
         (tag(version=4, flags=0x10) + sound(), "footer"),
         (tag(version=5) + sound(), "unknown version"),
         (tag(frame(b"SEEK", bytes(4), 4), version=4) + sound(), "further on"),
-        (tag() + tag() + sound(), "several ID3 tags"),
+        (tag() + tag() + sound(), "before the sound"),
         (sound() + b"3DI\4\0\x10\0\0\0\0", "behind the sound"),
         (sound() + v1() + v1(), "several ID3v1"),
         (sound() + b"TAG+" + bytes(223) + v1(), "extended ID3v1"),

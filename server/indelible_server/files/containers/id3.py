@@ -79,6 +79,9 @@ class Tag:
             raise FileProblem(Reason.CORRUPT, "the ID3 tag is longer than the file")
         self._end = self.length
         self._check_flags()
+        self._begin = HEAD
+        if self._flags & _EXTENDED:
+            self._begin += self._extended()
         self._plain_sizes = False
         self._frames, self._frames_end = self._chain()
         self._ours: dict[str, list[Frame]] = {}
@@ -129,15 +132,25 @@ class Tag:
             taken = self._read(self._frames_end, max(growth, 0))
             if any(taken):
                 raise FileProblem(Reason.UNSUPPORTED, "something unknown lies behind the frames of the ID3 tag")
-            return [*patches, Patch(self._frames_end, taken, behind + bytes(max(-growth, 0)))]
-        behind += bytes(PADDING + (self.length + growth) % 2)
+            rest = Patch(self._frames_end, taken, behind + bytes(max(-growth, 0)))
+            return [*self._told(room - growth), *patches, rest]
+        added = PADDING + (self.length + growth) % 2
+        behind += bytes(added)
         growth = len(behind) + sum(len(patch.new) - len(patch.old) for patch in patches)
         size = _syncsafe(self.length - HEAD + growth)
         return [
             Patch(HEAD - 4, self._read(HEAD - 4, 4), size),
+            *self._told(room + added),
             *patches,
             Patch(self._frames_end, b"", behind),
         ]
+
+    def _told(self, padding: int) -> list[Patch]:
+        """The patch to what an extended header of 2.3 says about the padding."""
+        at = HEAD + 6
+        if self.version != 3 or self._begin <= at:
+            return []
+        return [Patch(at, self._read(at, 4), padding.to_bytes(4, "big"))]
 
     def _moved(self, patches: list[Patch]) -> list[Patch]:
         """The patches on the file. What was not synchronised is written anew without that: nothing needs it."""
@@ -151,9 +164,7 @@ class Tag:
     def _check_flags(self) -> None:
         if self.version == 2 and self._flags & _EXTENDED:
             raise FileProblem(Reason.UNSUPPORTED, "the ID3 tag is compressed")
-        if self._flags & _EXTENDED:
-            raise FileProblem(Reason.UNSUPPORTED, "the ID3 tag has an extended header")
-        if self._flags & ~(_UNSYNCHRONISED | _EXPERIMENTAL):
+        if self._flags & ~(_UNSYNCHRONISED | _EXTENDED | _EXPERIMENTAL):
             raise FileProblem(Reason.UNSUPPORTED, "the ID3 tag has a footer, or something unknown")
         if self.version < 4 and self._flags & _UNSYNCHRONISED:
             if self.length > _UNSYNCHRONISED_LIMIT:
@@ -161,6 +172,16 @@ class Tag:
             whole = self._media.read(self._start, self.length)
             self._body = whole[:HEAD] + whole[HEAD:].replace(b"\xff\0", b"\xff")
             self._end = len(self._body)
+
+    def _extended(self) -> int:
+        """The length of the extended header. What it says of the whole tag, such as a checksum, cannot be kept."""
+        head = self._read(HEAD, 6)
+        length = 4 + _number(head[:4], 8) if self.version == 3 else _number(head[:4], 7)
+        if self.version == 3 and length not in (10, 14):
+            self._refuse(Reason.CORRUPT, "the extended header of the ID3 tag is damaged")
+        if any(head[4:] if self.version == 3 else self._read(HEAD + 5, max(length - 5, 0))):
+            self._refuse(Reason.UNSUPPORTED, "the ID3 tag has a checksum, or other rules of its own")
+        return length
 
     def _chain(self) -> tuple[list[Frame], int]:
         """The frames, and where they end. iTunes once wrote the lengths of 2.4 as those of 2.3, and so they stay."""
@@ -177,7 +198,7 @@ class Tag:
 
     def _walk(self) -> tuple[list[Frame], int, bool]:
         found: list[Frame] = []
-        position, head = HEAD, 6 if self.version == 2 else 10
+        position, head = self._begin, 6 if self.version == 2 else 10
         for _ in range(_FRAMES_LIMIT):
             if self._end - position < head or self._read(position, 1) == b"\0":
                 return found, position, True

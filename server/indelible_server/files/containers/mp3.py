@@ -76,12 +76,12 @@ class Mp3(Container):
 
     def _look_at_sound(self) -> None:
         data = self.media.read(self._audio, min(_SEARCHED, self._end - self._audio))
-        if data.startswith(id3.MAGIC):
-            self.refuse(Reason.UNSUPPORTED, "the file has several ID3 tags")
         sound = data.lstrip(b"\0")
         if sound[:1] == b"\xff" and sound[1:2] and sound[1] & 0xF6 == 0xF0:
             self.refuse(Reason.UNSUPPORTED, "the file is AAC, not MP3")
         at = mpeg.start(data)
+        if id3.MAGIC in data[:at]:
+            self.refuse(Reason.UNSUPPORTED, "the file has another ID3 tag before the sound")
         if at is not None:
             self.duration_s = mpeg.duration(data[at:])
         elif self._tag is None:

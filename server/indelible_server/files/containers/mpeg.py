@@ -44,14 +44,16 @@ def frame(head: bytes) -> Audio | None:
 
 
 def start(data: bytes) -> int | None:
-    """Where the sound begins: at a frame that another follows, or with one."""
-    if frame(data[:4]):
-        return 0
+    """Where the sound begins: at a frame that another follows, or that is all there is."""
     position = data.find(b"\xff")
     while position >= 0:
         found = frame(data[position : position + 4])
-        if found and found.length and frame(data[position + found.length : position + found.length + 4]):
-            return position
+        if found:
+            end = position + found.length
+            if frame(data[end : end + 4]) if found.length else position == 0:
+                return position
+            if position == 0 and end >= len(data):
+                return position
         position = data.find(b"\xff", position + 1)
     return None
 
