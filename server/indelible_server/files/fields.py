@@ -16,7 +16,22 @@ from .namespaces import name
 from .policy import CustomField, CustomForm, Policy
 from .structures import PlaceEntry, RegionNames, XmpPosition
 from .tags import CUSTOM, Value, same, unique
-from .text_forms import APPLE_DATE, COARSE_POSITION, FMPS_RATING, POPULARITY, POSITION, VORBIS_RATING, TextForm
+from .text_forms import (
+    APPLE_DATE,
+    COARSE_POSITION,
+    FMPS_RATING,
+    LATIN_28,
+    LATIN_30,
+    POPULARITY,
+    POSITION,
+    TO_MINUTES,
+    TO_SECONDS,
+    VORBIS_RATING,
+    TextForm,
+    cut_to,
+    in_roman,
+    in_windows,
+)
 from .texts import TextKind
 
 _NATIVE_FIRST = frozenset({"gps", "taken_at"})
@@ -154,9 +169,9 @@ FLAT_LISTS = (
     TextForm(QUICKTIME, f"{_KEYS}keywords", F, keywords.COMMAS),
     TextForm(QUICKTIME, "ilst:keyw", F, keywords.COMMAS),
     TextForm(QUICKTIME, "udta:©key", F, keywords.COMMAS),
-    TextForm(QUICKTIME, "udta:kywd", F, keywords.FLAT, many=True, limit=254),
+    TextForm(QUICKTIME, "udta:kywd", F, cut_to(254, keywords.FLAT), many=True),
     TextForm(PDF, "Keywords", F, keywords.COMMAS),
-    TextForm(RIFF, "IKEY", F, keywords.SEMICOLONS),
+    TextForm(RIFF, "IKEY", F, in_windows(keywords.SEMICOLONS)),
 )
 
 FIELDS: Mapping[str, Field] = {
@@ -171,7 +186,7 @@ FIELDS: Mapping[str, Field] = {
                 _image(0x9C9B, F, WIDE),
                 _image(0x010D, E),
                 TextForm(ID3, "TIT2"),
-                TextForm(ID3, "v1:title", F, codecs.TEXT, limit=30),
+                TextForm(ID3, "v1:title", F, LATIN_30),
                 TextForm(VORBIS, "TITLE", P),
                 TextForm(QUICKTIME, "ilst:©nam"),
                 TextForm(QUICKTIME, "udta:©nam"),
@@ -179,8 +194,8 @@ FIELDS: Mapping[str, Field] = {
                 TextForm(QUICKTIME, f"{_KEYS}title"),
                 TextForm(PNG, "Title"),
                 TextForm(PDF, "Title"),
-                TextForm(RIFF, "INAM"),
-                TextForm(AIFF, "NAME"),
+                TextForm(RIFF, "INAM", F, in_windows()),
+                TextForm(AIFF, "NAME", F, in_roman()),
                 TextForm(SVG, "title", E),
             ),
         ),
@@ -198,7 +213,8 @@ FIELDS: Mapping[str, Field] = {
                 _image(0x9C9F, E, WIDE),
                 ExifForm(Ifd.EXIF, 0x9286, exif_values.COMMENT, E, guarded=True),
                 TextForm(ID3, "COMM"),
-                TextForm(ID3, "v1:comment", E, codecs.TEXT, limit=30),
+                TextForm(ID3, "v1:comment", E, LATIN_30),
+                TextForm(ID3, "v1.1:comment", E, LATIN_28),
                 TextForm(VORBIS, "DESCRIPTION", P),
                 TextForm(VORBIS, "COMMENT", E),
                 TextForm(QUICKTIME, "ilst:desc"),
@@ -213,8 +229,8 @@ FIELDS: Mapping[str, Field] = {
                 TextForm(PNG, "Description"),
                 TextForm(PNG, "Comment", E),
                 TextForm(PDF, "Subject"),
-                TextForm(RIFF, "ICMT"),
-                TextForm(AIFF, "ANNO"),
+                TextForm(RIFF, "ICMT", F, in_windows()),
+                TextForm(AIFF, "ANNO", F, in_roman()),
                 TextForm(SVG, "desc", E),
             ),
         ),
@@ -276,7 +292,7 @@ FIELDS: Mapping[str, Field] = {
                 IptcForm(2080, 32, codecs.LIST, many=True),
                 _image(0x013B, F, codec=codecs.NAMES),
                 _image(0x9C9D, F, WIDE, codecs.NAMES),
-                TextForm(ID3, "TPE1", E, codecs.NAMES),
+                TextForm(ID3, "TPE1", E, codecs.LIST, many=True),
                 xmp("xmpDM:artist", E, TEXT, codecs.NAMES),
                 TextForm(VORBIS, "ARTIST", E, codecs.LIST, many=True),
                 TextForm(QUICKTIME, "ilst:©ART", E, codecs.NAMES),
@@ -288,8 +304,8 @@ FIELDS: Mapping[str, Field] = {
                 TextForm(QUICKTIME, f"{_KEYS}artist", E, codecs.NAMES),
                 TextForm(PNG, "Author", F, codecs.NAMES),
                 TextForm(PDF, "Author", F, codecs.NAMES),
-                TextForm(RIFF, "IART", E, codecs.NAMES),
-                TextForm(AIFF, "AUTH", E, codecs.NAMES),
+                TextForm(RIFF, "IART", E, in_windows(codecs.NAMES)),
+                TextForm(AIFF, "AUTH", E, in_roman(codecs.NAMES)),
             ),
         ),
         Field(
@@ -306,8 +322,8 @@ FIELDS: Mapping[str, Field] = {
                 TextForm(QUICKTIME, "udta:©cpy"),
                 TextForm(QUICKTIME, f"{_KEYS}copyright"),
                 TextForm(PNG, "Copyright"),
-                TextForm(RIFF, "ICOP"),
-                TextForm(AIFF, "(c) "),
+                TextForm(RIFF, "ICOP", F, in_windows()),
+                TextForm(AIFF, "(c) ", F, in_roman()),
             ),
         ),
         Field("credit", (xmp("photoshop:Credit", P), _iptc(110, 32))),
@@ -343,7 +359,8 @@ FIELDS: Mapping[str, Field] = {
                 IptcDate(2055, 2060),
                 IptcDate(2062, 2063, E),
                 ExifDate(0x9004, 0x9292, 0x9012, E),
-                TextForm(ID3, "date", E, codecs.DATE),
+                TextForm(ID3, "TDRC", E, TO_SECONDS),
+                TextForm(ID3, "TYER", E, TO_MINUTES),
                 TextForm(VORBIS, "DATE", E, codecs.DATE),
                 TextForm(QUICKTIME, f"{_KEYS}creationdate", F, APPLE_DATE),
                 TextForm(QUICKTIME, "ilst:©day", E, APPLE_DATE),

@@ -42,7 +42,7 @@ def painted(source: Source, writes: Sequence[tuple[int, bytes]]) -> tuple[Patch,
     size = source.size
     end = max(size, *(at + len(data) for at, data in writes))
     touched = [(at, min(at + len(data), size)) for at, data in writes if at < size]
-    pieces = [*_joined(touched), *([(size, end)] if end > size else [])]
+    pieces = [*_united(touched), *([(size, end)] if end > size else [])]
     patches = []
     for start, stop in pieces:
         old = source.read(start, stop - start)
@@ -56,7 +56,7 @@ def painted(source: Source, writes: Sequence[tuple[int, bytes]]) -> tuple[Patch,
     return tuple(patch for patch in patches if patch.old != patch.new)
 
 
-def _joined(pieces: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+def _united(pieces: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     """The pieces in their order, those that overlap or touch as one."""
     found: list[tuple[int, int]] = []
     for start, end in sorted(pieces):

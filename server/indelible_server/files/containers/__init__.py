@@ -6,17 +6,22 @@ from collections.abc import Mapping
 
 from ..media import MediaFile
 from ..problems import FileProblem, Reason
+from .aiff import Aiff
+from .avi import Avi
 from .container import Container
 from .gif import Gif
 from .heif import Heif
 from .jp2 import Jp2
 from .jpeg import Jpeg
 from .jxl import Jxl
+from .mp3 import Mp3
 from .png import Png
 from .psd import Psd
 from .quicktime import QuickTime
 from .svg import Svg
 from .tiff import TiffImage
+from .wav import Wav
+from .webp import WebP
 
 MODULES: Mapping[str, type[Container]] = {
     "JPEG": Jpeg,
@@ -34,6 +39,11 @@ MODULES: Mapping[str, type[Container]] = {
     "M4A": QuickTime,
     "TIFF": TiffImage,
     "DNG": TiffImage,
+    "MP3": Mp3,
+    "WebP": WebP,
+    "WAV": Wav,
+    "AVI": Avi,
+    "AIFF": Aiff,
 }
 """The formats that tags are embedded into, by name."""
 
