@@ -8,9 +8,11 @@ from ..media import MediaFile
 from ..problems import FileProblem, Reason
 from .container import Container
 from .jpeg import Jpeg
+from .pdf import Pdf
 
 _MODULES: dict[str, Callable[[MediaFile], Container]] = {
     "JPEG": Jpeg,
+    "PDF": Pdf,
 }
 EMBEDDABLE = frozenset(_MODULES)
 """The formats that have a container module."""
