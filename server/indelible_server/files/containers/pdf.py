@@ -16,7 +16,7 @@ from .blocks import Blocks
 from .container import Container, Range
 from .pdf_document import Document
 from .pdf_objects import Dictionary, Reference, damaged
-from .pdf_rules import check_standards, is_signed
+from .pdf_rules import check_standards, has_photoshop_copy, is_signed
 from .pdf_source import Indirect
 from .pdf_text import string_of, text_of
 from .pdf_update import stream_source, update_of
@@ -46,6 +46,10 @@ class Pdf(Container):
             raise damaged("one object is there for several purposes")
         if is_signed(document, root.dictionary, self._update.base_size):
             self.refuse(Reason.SIGNED, "the file is signed, and a change would break the signature")
+        if has_photoshop_copy(document, root.dictionary):
+            self.refuse(
+                Reason.UNSUPPORTED, "Photoshop keeps a copy of the metadata in the file, which would be outdated"
+            )
         self.texts = Texts(TextKind.PDF, self._texts())
 
     @property

@@ -15,7 +15,7 @@ STREAM_LIMIT = 16 * 1024 * 1024
 _BLOCK = 4096
 _BLOCKS_LIMIT = 4096
 _OBJECT_LIMIT = 1024 * 1024
-_HEAD = re.compile(rb"(\d{1,10})[\0\t\n\f\r ]+(\d{1,5})[\0\t\n\f\r ]+obj")
+_HEAD = re.compile(rb"[\0\t\n\f\r ]*(\d{1,10})[\0\t\n\f\r ]+(\d{1,5})[\0\t\n\f\r ]+obj")
 _STREAM = re.compile(rb"stream(\r?\n)")
 _END_OF_STREAM = re.compile(rb"[\0\t\n\f\r ]*endstream")
 

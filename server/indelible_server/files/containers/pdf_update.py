@@ -15,11 +15,11 @@ from .pdf_objects import Dictionary, Reference
 from .pdf_source import STREAM_LIMIT, Indirect
 from .pdf_xref import CrossReferences, Kind, Section, Stream
 
-_BEGIN = b"\n%BeginIndelibleUpdate\n"
-_END = re.compile(rb"%EndIndelibleUpdate (\d{1,18})\nstartxref\n(\d{1,18})\n%%EOF\n\Z")
-_END_LENGTH = 128
+_MARK = re.compile(rb"\n%IndelibleUpdate (\d{1,18})\n\Z")
+"""Right before the section. It names the place where the update begins."""
+_MARK_LENGTH = 48
 _OBJECTS_LIMIT = 16
-_SPARE = 512
+_SPARE = 1024
 """Room that is left, so that texts may grow a little in place."""
 
 
@@ -51,16 +51,15 @@ class Update:
         return written if len(written) == self.length else self._written(spare + _SPARE)
 
     def _written(self, spare: int) -> bytes:
-        parts, length, offsets = [_BEGIN], len(_BEGIN), {}
+        parts, length, offsets = [b"\n"], 1, {}
         for reference, source in self.objects.items():
             offsets[reference] = self.base_size + length
             parts.append(b"%d %d obj\n" % reference + source + b"\nendobj\n")
             length += len(parts[-1])
-        parts.append(b" " * spare + b"\n")
-        at = self.base_size + length + spare + 1
+        parts.append(b" " * spare + b"\n%%IndelibleUpdate %d\n" % self.base_size)
+        at = self.base_size + length + len(parts[-1])
         section = self._stream(offsets, at) if isinstance(self.base, Stream) else self._table(offsets)
-        end = b"%%EndIndelibleUpdate %d\nstartxref\n%d\n%%%%EOF\n" % (self.base_size, at)
-        return b"".join([*parts, section, end])
+        return b"".join([*parts, section, b"startxref\n%d\n%%%%EOF\n" % at])
 
     @property
     def next_number(self) -> int:
@@ -117,14 +116,15 @@ def _none(document: Document) -> Update:
 
 
 def _found(document: Document) -> Update | None:
-    source = document.source
-    tail = _END.search(source.read(max(source.size - _END_LENGTH, 0), _END_LENGTH))
-    sections = document.references.sections
-    if tail is None or len(sections) < 2:
+    source, sections = document.source, document.references.sections
+    own = sections[0]
+    start = max(own.offset - _MARK_LENGTH, 0)
+    mark = _MARK.search(source.read(start, own.offset - start))
+    if mark is None or len(sections) < 2:
         return None
-    base_size, own = int(tail[1]), sections[0]
+    base_size = int(mark[1])
     length = source.size - base_size
-    if not base_size <= own.offset < source.size or length > 2 * STREAM_LIMIT:
+    if not base_size <= own.offset or length > 2 * STREAM_LIMIT:
         return None
     if newest_section(source, base_size) != sections[1].offset:
         return None
