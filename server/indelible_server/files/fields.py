@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 
 from . import codecs, exif_values, keywords
 from .exif import Ifd
@@ -34,6 +34,15 @@ class Field:
     name: str
     forms: tuple[Form, ...]
 
+    @cached_property
+    def sources(self) -> tuple[Form, ...]:
+        """The forms that the field is read from."""
+        return tuple(form for form in self.forms if form.is_source)
+
+    def among(self, blocks: Set[Block | TextKind]) -> Field:
+        """The same field with those of its forms only that are in these blocks."""
+        return replace(self, forms=tuple(form for form in self.forms if form.block in blocks))
+
     def read(self, metadata: Metadata, policy: Policy) -> Value | None:
         """The field's value by the reading rule."""
         return next(self._values(metadata, policy), None)
@@ -43,15 +52,14 @@ class Field:
         return value
 
     def _values(self, metadata: Metadata, policy: Policy) -> Iterator[Value]:
-        for form in in_reading_order(self.name, self.forms, metadata, policy):
+        for form in in_reading_order(self.name, self.sources, metadata, policy):
             value = form.read(metadata, policy)
             if value is not None:
                 yield value
 
 
-def in_reading_order(field: str, forms: Sequence[Form], metadata: Metadata, policy: Policy) -> list[Form]:
+def in_reading_order(field: str, sources: Sequence[Form], metadata: Metadata, policy: Policy) -> Sequence[Form]:
     """The forms that a field is read from. Newer IPTC comes first, unless it is XMP's value cut to its own limit."""
-    sources = [form for form in forms if form.is_source]
     if not metadata.iptc_is_newer or field in _NATIVE_FIRST:
         return sources
     told = (form.read(metadata, policy) for form in sources if form.block is Block.XMP)
@@ -68,9 +76,13 @@ def in_reading_order(field: str, forms: Sequence[Form], metadata: Metadata, poli
 class Keywords(Field):
     """Paths from the first list of paths that has any, words from the first flat list."""
 
+    @cached_property
+    def _flat(self) -> tuple[Form, ...]:
+        return tuple(form for form in self.sources if form not in PATH_LISTS)
+
     def read(self, metadata: Metadata, policy: Policy) -> Value | None:
         paths = _first(PATH_LISTS, metadata, policy)
-        flat = _first(in_reading_order(self.name, FLAT_LISTS, metadata, policy), metadata, policy)
+        flat = _first(in_reading_order(self.name, self._flat, metadata, policy), metadata, policy)
         return keywords.combine(paths, flat, policy) or None
 
     def complete(self, metadata: Metadata, value: Value | None, policy: Policy) -> Value | None:
@@ -334,6 +346,19 @@ def _custom(field: str, declared: CustomField) -> Field:
     codec = codecs.LIST if shape in (BAG, SEQ) else codecs.CUSTOM_TEXT
     prop = f"{{{declared.namespace_uri}}}{declared.property}"
     return Field(field, (XmpForm(prop, P, shape, codec, prefix=declared.prefix),))
+
+
+@lru_cache(maxsize=256)
+def _fields_among(blocks: frozenset[Block | TextKind]) -> Mapping[str, Field]:
+    return {key: field.among(blocks) for key, field in FIELDS.items()}
+
+
+def fields_in(metadata: Metadata, policy: Policy) -> Mapping[str, Field]:
+    """Like `fields_of`, with only those forms whose block is there."""
+    found = _fields_among(metadata.blocks)
+    if not policy.custom_fields:
+        return found
+    return {**found, **{key: field for key, field in fields_of(policy).items() if key not in FIELDS}}
 
 
 def fields_of(policy: Policy) -> dict[str, Field]:

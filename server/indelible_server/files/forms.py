@@ -58,6 +58,13 @@ class Metadata:
     def __post_init__(self) -> None:
         self.names = self.xmp.names() if self.xmp else set()
 
+    @property
+    def blocks(self) -> frozenset[Block | TextKind]:
+        """The blocks that are there."""
+        present = ((Block.XMP, self.xmp), (Block.EXIF, self.exif), (Block.IPTC, self.iptc))
+        own = {self.texts.kind} if self.texts is not None else set()
+        return frozenset({kind for kind, block in present if block is not None} | own)
+
     def packet(self) -> Packet:
         """The XMP packet, made if there is none."""
         self.xmp = self.xmp or Packet.empty()
@@ -152,6 +159,8 @@ class XmpForm:
         return not (self.guarded and is_structure(metadata.xmp.text(self.prop) or ""))
 
     def read(self, metadata: Metadata, policy: Policy) -> Value | None:
+        if self.prop not in metadata.names:
+            return None
         raw = self._raw(metadata)
         return None if raw is None else self.codec.decode(raw, policy)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import replace as changed_to
 
@@ -45,30 +45,50 @@ def plan(
     Raises `FileProblem` if the item cannot be read or written at all.
     """
     with survey(root, target, policy, sidecar, None) as found:
-        merged = _merge(base, ours, found, policy)
-        held = bool(merged.conflicts) and policy.conflicts is ConflictPolicy.HOLD
-        choice = policy.home_of(found.name.decode("utf-8", "replace"), found.format)
-        if held:
-            choice = HomeChoice.CATALOG_ONLY
-        steps, note = _Steps(found, target, merged.tags, policy, replace, sidecar).take(choice)
-        files = tuple(step.file for step in steps if step.file)
-        new_sidecar = next((file.target for file in files if file.home is Home.SIDECAR), None)
-        return Plan(
-            target=target,
-            format=found.format,
-            tags=merged.tags,
-            found=found.homes,
-            wanted={step.home: _only(step.holds, merged.tags) for step in steps},
-            written={step.home: step.changed for step in steps},
-            identity=found.identity,
-            conflicts=merged.conflicts,
-            taken_in=merged.taken_in,
-            held=held,
-            files=files,
-            sidecar=beside(target, found.sidecar.name) if found.sidecar else new_sidecar,
-            note=note,
-            bytes_read=found.bytes_read,
-        )
+        return _planned(found, target, base, ours, policy, replace=replace, sidecar=sidecar)
+
+
+def plan_edit(root: Root, target: bytes, change: Callable[[Tags], Tags], policy: Policy) -> Plan:
+    """Like `plan`, for a file that no catalog knows: `change` makes the wanted tags of those that are there."""
+    with survey(root, target, policy, None, None) as found:
+        base = {home.value: tags for home, tags in found.homes.items()}
+        return _planned(found, target, base, change(found.tags), policy)
+
+
+def _planned(
+    found: Survey,
+    target: bytes,
+    base: Mapping[str, Tags],
+    ours: Tags,
+    policy: Policy,
+    *,
+    replace: bool = False,
+    sidecar: bytes | None = None,
+) -> Plan:
+    merged = _merge(base, ours, found, policy)
+    held = bool(merged.conflicts) and policy.conflicts is ConflictPolicy.HOLD
+    choice = policy.home_of(found.name.decode("utf-8", "replace"), found.format)
+    if held:
+        choice = HomeChoice.CATALOG_ONLY
+    steps, note = _Steps(found, target, merged.tags, policy, replace, sidecar).take(choice)
+    files = tuple(step.file for step in steps if step.file)
+    new_sidecar = next((file.target for file in files if file.home is Home.SIDECAR), None)
+    return Plan(
+        target=target,
+        format=found.format,
+        tags=merged.tags,
+        found=found.homes,
+        wanted={step.home: _only(step.holds, merged.tags) for step in steps},
+        written={step.home: step.changed for step in steps},
+        identity=found.identity,
+        conflicts=merged.conflicts,
+        taken_in=merged.taken_in,
+        held=held,
+        files=files,
+        sidecar=beside(target, found.sidecar.name) if found.sidecar else new_sidecar,
+        note=note,
+        bytes_read=found.bytes_read,
+    )
 
 
 def _merge(base: Mapping[str, Tags], ours: Tags, found: Survey, policy: Policy) -> Merged:

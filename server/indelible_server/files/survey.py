@@ -10,6 +10,8 @@ from . import sidecar as sidecars
 from .containers import identify
 from .containers.container import Container
 from .embedded import Embedded, open_blocks
+from .exif import Ifd
+from .exif_values import text_of
 from .formats import format_of
 from .forms import Metadata
 from .media import MediaFile
@@ -19,7 +21,7 @@ from .policy import Policy
 from .port import Folder, Root
 from .problems import FileProblem, Reason
 from .sidecar import Siblings
-from .tags import Tags
+from .tags import Tags, tidy
 from .xmp import Packet
 
 
@@ -54,6 +56,14 @@ class Survey:
     def bytes_read(self) -> int:
         """How much was read, so far."""
         return self.media.bytes_read + (len(self.sidecar.data) if self.sidecar else 0)
+
+    @property
+    def tags(self) -> Tags:
+        """What the item says by the reading rule: the sidecar's values, then the file's."""
+        found: Tags = {}
+        for held in reversed(self.homes.values()):
+            found |= held
+        return found
 
     @property
     def homes(self) -> dict[Home, Tags]:
@@ -114,3 +124,12 @@ def _load(folder: Folder, name: bytes, policy: Policy) -> SidecarFile:
         data = sidecars.content(media)
     metadata = Metadata(Packet.parse(data))
     return SidecarFile(name, identity, data, metadata, read_tags(metadata, policy))
+
+
+def camera_of(found: Survey) -> str:
+    """Maker and model of the camera, as one name; empty where the file does not say."""
+    exif = found.embedded.metadata.exif
+    if exif is None:
+        return (found.container.camera or "") if found.container else ""
+    maker, model = (tidy(text_of(exif.value(Ifd.IMAGE, tag) or b"", Policy())) for tag in (0x010F, 0x0110))
+    return model if model.lower().startswith(maker.lower()) else f"{maker} {model}"

@@ -80,24 +80,16 @@ class Packet:
 
     def text(self, prop: str) -> str | None:
         """The property as one text: of alternatives x-default or else the first, of a list the first."""
-        for node in self._nodes():
-            value = node.get(prop)
-            if value is not None:
-                return value
-            for element in node.iterchildren(prop):
-                return _text_of_property(element)
-        return None
+        found = self._first(prop)
+        return found if found is None or isinstance(found, str) else _text_of_property(found)
 
     def items(self, prop: str) -> list[str] | None:
         """The property as a list; None if it is missing. A plain text is a list of one."""
-        for node in self._nodes():
-            value = node.get(prop)
-            if value is not None:
-                return [value]
-            for element in node.iterchildren(prop):
-                array = _array_of(element)
-                return [_text_of(element)] if array is None else [_text_of(li) for li in array.iterchildren(_LI)]
-        return None
+        found = self._first(prop)
+        if found is None or isinstance(found, str):
+            return None if found is None else [found]
+        array = _array_of(found)
+        return [_text_of(found)] if array is None else [_text_of(li) for li in array.iterchildren(_LI)]
 
     def element(self, prop: str) -> etree._Element | None:
         """The element of a structured property."""
@@ -169,6 +161,17 @@ class Packet:
         encoding = tree.docinfo.encoding or "UTF-8"
         return bytes(etree.tostring(tree, encoding=encoding, xml_declaration=True))  # type: ignore[arg-type] # never text
 
+    def _first(self, prop: str) -> str | etree._Element | None:
+        """The first attribute or element of this name."""
+        for node in self._rdf.iterchildren(_DESCRIPTION):
+            value = node.get(prop)
+            if value is not None:
+                return value
+            element = node.find(prop)
+            if element is not None:
+                return element
+        return None
+
     def _nodes(self) -> list[etree._Element]:
         return list(self._rdf.iterchildren(_DESCRIPTION))
 
@@ -218,6 +221,8 @@ def _as_utf8(data: bytes) -> bytes:
 
 def _text_of(element: etree._Element) -> str:
     """The text of a simple value, also if it is qualified or a resource."""
+    if not len(element):
+        return element.get(_RESOURCE) or element.text or ""
     inner = element.find(_VALUE)
     if inner is None:
         inner = element.find(f"{_DESCRIPTION}/{_VALUE}")

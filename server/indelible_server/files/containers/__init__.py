@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 
 from ..media import MediaFile
 from ..problems import FileProblem, Reason
@@ -10,12 +10,11 @@ from .container import Container
 from .jpeg import Jpeg
 from .pdf import Pdf
 
-_MODULES: dict[str, Callable[[MediaFile], Container]] = {
+MODULES: Mapping[str, type[Container]] = {
     "JPEG": Jpeg,
     "PDF": Pdf,
 }
-EMBEDDABLE = frozenset(_MODULES)
-"""The formats that have a container module."""
+"""The formats that tags are embedded into, by name."""
 
 
 def identify(media: MediaFile, format_name: str) -> Container | None:
@@ -23,7 +22,7 @@ def identify(media: MediaFile, format_name: str) -> Container | None:
 
     What cannot be parsed, for damage or for something that is not known, is a container that says only that.
     """
-    module = _MODULES.get(format_name)
+    module = MODULES.get(format_name)
     if module is None:
         return None
     try:
