@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from ..media import MediaFile
-from ..plan import Patch
+from ..plan import Mode, Patch
 from ..problems import FileProblem, Reason
 from ..texts import TextKind, Texts
 from .blocks import Blocks
@@ -27,6 +27,10 @@ _NEW_METADATA = b"<</Type /Metadata /Subtype /XML /Length %d>>"
 
 class Pdf(Container):
     """A PDF file, read from its end."""
+
+    ways = (Mode.PATCH, Mode.APPEND)
+    places = "XMP; the information dictionary"
+    note = "PDF/A files that the tags have no place in, signed and encrypted ones go to a sidecar"
 
     def __init__(self, media: MediaFile) -> None:
         super().__init__(media)

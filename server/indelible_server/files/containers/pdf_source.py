@@ -14,7 +14,7 @@ STREAM_LIMIT = 16 * 1024 * 1024
 """How much a stream may hold, packed and unpacked."""
 _BLOCK = 4096
 _BLOCKS_LIMIT = 4096
-_OBJECT_LIMIT = 1024 * 1024
+_OBJECT_LIMIT = 4 * 1024 * 1024
 _HEAD = re.compile(rb"[\0\t\n\f\r ]*(\d{1,10})[\0\t\n\f\r ]+(\d{1,5})[\0\t\n\f\r ]+obj")
 _STREAM = re.compile(rb"stream(\r?\n)")
 _END_OF_STREAM = re.compile(rb"[\0\t\n\f\r ]*endstream")
@@ -69,8 +69,10 @@ class Source:
                 value, end = parse(data, 0)
                 return value, offset + skip_space(data, end)
             except Cut:
-                if len(data) < length or length >= _OBJECT_LIMIT:
-                    raise damaged("an object is cut off, or too large") from None
+                if len(data) < length:
+                    raise damaged("an object is cut off") from None
+                if length >= _OBJECT_LIMIT:
+                    raise FileProblem(Reason.TOO_LARGE, "an object of the PDF file is larger than 4 MiB") from None
                 length *= 4
 
     def indirect(self, offset: int) -> Indirect:
