@@ -11,11 +11,12 @@ from .exif import Ifd
 from .exif_forms import ExifDate, ExifForm, ExifPosition
 from .forms import Block, Form, Metadata, Rule, Shape, XmpForm, xmp
 from .iptc_forms import COUNTRY, IptcDate, IptcForm, IptcKeywords
+from .mail_dates import MAIL_DATE
 from .namespaces import name
 from .policy import CustomField, CustomForm, Policy
 from .structures import PlaceEntry, RegionNames, XmpPosition
 from .tags import CUSTOM, Value, same, unique
-from .text_forms import FMPS_RATING, POPULARITY, POSITION, VORBIS_RATING, TextForm
+from .text_forms import APPLE_DATE, COARSE_POSITION, FMPS_RATING, POPULARITY, POSITION, VORBIS_RATING, TextForm
 from .texts import TextKind
 
 _NATIVE_FIRST = frozenset({"gps", "taken_at"})
@@ -39,9 +40,14 @@ class Field:
         """The forms that the field is read from."""
         return tuple(form for form in self.forms if form.is_source)
 
-    def among(self, blocks: Set[Block | TextKind]) -> Field:
-        """The same field with those of its forms only that are in these blocks."""
-        return replace(self, forms=tuple(form for form in self.forms if form.block in blocks))
+    def among(self, blocks: Set[Block | TextKind], names: Set[str]) -> Field:
+        """The same field with those of its forms only that are in these blocks, in XMP under one of these names."""
+        return replace(
+            self,
+            forms=tuple(
+                form for form in self.forms if form.block in blocks and (form.props is None or form.props & names)
+            ),
+        )
 
     def read(self, metadata: Metadata, policy: Policy) -> Value | None:
         """The field's value by the reading rule."""
@@ -77,16 +83,20 @@ class Keywords(Field):
     """Paths from the first list of paths that has any, words from the first flat list."""
 
     @cached_property
+    def _paths(self) -> tuple[Form, ...]:
+        return tuple(form for form in self.forms if form in PATH_LISTS)
+
+    @cached_property
     def _flat(self) -> tuple[Form, ...]:
         return tuple(form for form in self.sources if form not in PATH_LISTS)
 
     def read(self, metadata: Metadata, policy: Policy) -> Value | None:
-        paths = _first(PATH_LISTS, metadata, policy)
+        paths = _first(self._paths, metadata, policy)
         flat = _first(in_reading_order(self.name, self._flat, metadata, policy), metadata, policy)
         return keywords.combine(paths, flat, policy) or None
 
     def complete(self, metadata: Metadata, value: Value | None, policy: Policy) -> Value | None:
-        private = [kept for kept in _first(PATH_LISTS, metadata, policy) if policy.is_private(kept)]
+        private = [kept for kept in _first(self._paths, metadata, policy) if policy.is_private(kept)]
         return keywords.ordered([*(value if isinstance(value, list) else []), *private]) or None
 
 
@@ -143,6 +153,8 @@ FLAT_LISTS = (
     TextForm(VORBIS, "KEYWORDS", P, keywords.FLAT, many=True),
     TextForm(QUICKTIME, f"{_KEYS}keywords", F, keywords.COMMAS),
     TextForm(QUICKTIME, "ilst:keyw", F, keywords.COMMAS),
+    TextForm(QUICKTIME, "udta:©key", F, keywords.COMMAS),
+    TextForm(QUICKTIME, "udta:kywd", F, keywords.FLAT, many=True, limit=254),
     TextForm(PDF, "Keywords", F, keywords.COMMAS),
     TextForm(RIFF, "IKEY", F, keywords.SEMICOLONS),
 )
@@ -163,6 +175,7 @@ FIELDS: Mapping[str, Field] = {
                 TextForm(VORBIS, "TITLE", P),
                 TextForm(QUICKTIME, "ilst:©nam"),
                 TextForm(QUICKTIME, "udta:©nam"),
+                TextForm(QUICKTIME, "udta:titl"),
                 TextForm(QUICKTIME, f"{_KEYS}title"),
                 TextForm(PNG, "Title"),
                 TextForm(PDF, "Title"),
@@ -189,10 +202,14 @@ FIELDS: Mapping[str, Field] = {
                 TextForm(VORBIS, "DESCRIPTION", P),
                 TextForm(VORBIS, "COMMENT", E),
                 TextForm(QUICKTIME, "ilst:desc"),
+                TextForm(QUICKTIME, "ilst:©des", E),
+                TextForm(QUICKTIME, "ilst:ldes", E),
                 TextForm(QUICKTIME, "ilst:©cmt", E),
                 TextForm(QUICKTIME, "udta:©des"),
+                TextForm(QUICKTIME, "udta:dscp"),
                 TextForm(QUICKTIME, "udta:©cmt", E),
                 TextForm(QUICKTIME, f"{_KEYS}description"),
+                TextForm(QUICKTIME, f"{_KEYS}comment", E),
                 TextForm(PNG, "Description"),
                 TextForm(PNG, "Comment", E),
                 TextForm(PDF, "Subject"),
@@ -264,8 +281,11 @@ FIELDS: Mapping[str, Field] = {
                 TextForm(VORBIS, "ARTIST", E, codecs.LIST, many=True),
                 TextForm(QUICKTIME, "ilst:©ART", E, codecs.NAMES),
                 TextForm(QUICKTIME, "udta:©ART", E, codecs.NAMES),
+                TextForm(QUICKTIME, "ilst:auth", E, codecs.NAMES),
                 TextForm(QUICKTIME, "udta:©aut", E, codecs.NAMES),
+                TextForm(QUICKTIME, "udta:auth", E, codecs.NAMES),
                 TextForm(QUICKTIME, f"{_KEYS}author", F, codecs.NAMES),
+                TextForm(QUICKTIME, f"{_KEYS}artist", E, codecs.NAMES),
                 TextForm(PNG, "Author", F, codecs.NAMES),
                 TextForm(PDF, "Author", F, codecs.NAMES),
                 TextForm(RIFF, "IART", E, codecs.NAMES),
@@ -304,8 +324,9 @@ FIELDS: Mapping[str, Field] = {
                 ExifPosition(),
                 XmpPosition(P),
                 TextForm(QUICKTIME, f"{_KEYS}location.ISO6709", F, POSITION),
+                TextForm(QUICKTIME, "ilst:©xyz", F, POSITION),
                 TextForm(QUICKTIME, "udta:©xyz", F, POSITION),
-                TextForm(QUICKTIME, "udta:loci", F, POSITION),
+                TextForm(QUICKTIME, "udta:loci", F, COARSE_POSITION),
             ),
         ),
         Field(
@@ -324,8 +345,10 @@ FIELDS: Mapping[str, Field] = {
                 ExifDate(0x9004, 0x9292, 0x9012, E),
                 TextForm(ID3, "date", E, codecs.DATE),
                 TextForm(VORBIS, "DATE", E, codecs.DATE),
-                TextForm(QUICKTIME, f"{_KEYS}creationdate", F, codecs.DATE),
-                TextForm(PNG, "Creation Time", F, codecs.DATE),
+                TextForm(QUICKTIME, f"{_KEYS}creationdate", F, APPLE_DATE),
+                TextForm(QUICKTIME, "ilst:©day", E, APPLE_DATE),
+                TextForm(QUICKTIME, "udta:©day", E, APPLE_DATE),
+                TextForm(PNG, "Creation Time", F, MAIL_DATE),
             ),
         ),
     )
@@ -348,14 +371,21 @@ def _custom(field: str, declared: CustomField) -> Field:
     return Field(field, (XmpForm(prop, P, shape, codec, prefix=declared.prefix),))
 
 
-@lru_cache(maxsize=256)
-def _fields_among(blocks: frozenset[Block | TextKind]) -> Mapping[str, Field]:
-    return {key: field.among(blocks) for key, field in FIELDS.items()}
+_NAMES = frozenset(name for field in FIELDS.values() for form in field.forms for name in form.props or ())
+
+
+@lru_cache(maxsize=1024)
+def _fields_among(blocks: frozenset[Block | TextKind], names: frozenset[str]) -> Mapping[str, Field]:
+    chosen = {key: field.among(blocks, names) for key, field in FIELDS.items()}
+    return {key: field for key, field in chosen.items() if field.forms}
 
 
 def fields_in(metadata: Metadata, policy: Policy) -> Mapping[str, Field]:
-    """Like `fields_of`, with only those forms whose block is there."""
-    found = _fields_among(metadata.blocks)
+    """Like `fields_of`, for reading: with only those forms that could have a value in this home.
+
+    Files of one kind have the same properties, so that the choice is made once for all of them.
+    """
+    found = _fields_among(metadata.blocks, _NAMES & metadata.names)
     if not policy.custom_fields:
         return found
     return {**found, **{key: field for key, field in fields_of(policy).items() if key not in FIELDS}}

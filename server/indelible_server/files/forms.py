@@ -102,6 +102,10 @@ class Form(Protocol):
         """Where it is: a block, or the container's own texts."""
 
     @property
+    def props(self) -> frozenset[str] | None:
+        """In XMP, the properties without all of which it has no value; None elsewhere."""
+
+    @property
     def rule(self) -> Rule:
         """When it is written."""
 
@@ -127,7 +131,7 @@ class Shape(StrEnum):
     SEQ = "SEQ"
 
 
-STRUCTURE_STARTS = ("<?xml", "<OME", "ImageJ=", "Aperio", "{", "SCANIMAGE")
+STRUCTURE_STARTS = ("<?xml", "<OME", "<MetaData>", "ImageJ=", "Aperio", "{", "SCANIMAGE")
 STRUCTURE_LENGTH = 10_000
 
 
@@ -148,6 +152,10 @@ class XmpForm:
     prefix: str = ""
 
     block: ClassVar[Block] = Block.XMP
+
+    @property
+    def props(self) -> frozenset[str]:
+        return frozenset({self.prop})
 
     @property
     def is_source(self) -> bool:

@@ -74,7 +74,7 @@ def stale_fields(metadata: Metadata, tags: Tags, policy: Policy) -> frozenset[st
         present = [form for form in field.forms if form.rule is not Rule.FOLLOWER and form.is_present(metadata)]
         value = field.complete(metadata, tags.get(key), policy) if present else None
         for form in present:
-            expected = form.expected(metadata, value, policy)
-            if not same(key, form.read(metadata, policy), expected):
+            held = form.read(metadata, policy)
+            if not same(key, held, value) and not same(key, held, form.expected(metadata, value, policy)):
                 stale.add(key)
     return frozenset(stale)

@@ -7,12 +7,38 @@ from collections.abc import Mapping
 from ..media import MediaFile
 from ..problems import FileProblem, Reason
 from .container import Container
+from .gif import Gif
+from .heif import Heif
+from .jp2 import Jp2
 from .jpeg import Jpeg
 from .pdf import Pdf
 
 MODULES: Mapping[str, type[Container]] = {
     "JPEG": Jpeg,
     "PDF": Pdf,
+from .jxl import Jxl
+from .png import Png
+from .psd import Psd
+from .quicktime import QuickTime
+from .svg import Svg
+from .tiff import TiffImage
+
+MODULES: Mapping[str, type[Container]] = {
+    "JPEG": Jpeg,
+    "GIF": Gif,
+    "PNG": Png,
+    "PSD": Psd,
+    "SVG": Svg,
+    "HEIC": Heif,
+    "AVIF": Heif,
+    "JPEG 2000": Jp2,
+    "JPEG XL": Jxl,
+    "MP4": QuickTime,
+    "MOV": QuickTime,
+    "3GP": QuickTime,
+    "M4A": QuickTime,
+    "TIFF": TiffImage,
+    "DNG": TiffImage,
 }
 """The formats that tags are embedded into, by name."""
 

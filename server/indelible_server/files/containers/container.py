@@ -34,6 +34,10 @@ class Container:
     """What is written in such a file, for people."""
     note = ""
     """What people should know about the format, if there is anything."""
+    xmp_yields = True
+    """Whether padding of XMP makes up for what other blocks gain, since they lie in one chain."""
+    iptc_apart = False
+    """Whether IPTC has a place outside of Photoshop's resources; in those it is then only kept in step."""
     xmp_limit = SIZE_LIMIT
     """How long a packet can be."""
 
@@ -64,6 +68,11 @@ class Container:
     @property
     def resources(self) -> bytes | None:
         """Photoshop's image resources, among them IPTC; None if there are none."""
+        return None
+
+    @property
+    def iptc(self) -> bytes | None:
+        """The IPTC block that is outside of Photoshop's resources."""
         return None
 
     @property
