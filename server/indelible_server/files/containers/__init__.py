@@ -13,6 +13,11 @@ from .gif import Gif
 from .heif import Heif
 from .jp2 import Jp2
 from .jpeg import Jpeg
+from .pdf import Pdf
+
+MODULES: Mapping[str, type[Container]] = {
+    "JPEG": Jpeg,
+    "PDF": Pdf,
 from .jxl import Jxl
 from .mp3 import Mp3
 from .png import Png
