@@ -15,7 +15,7 @@ from .mail_dates import MAIL_DATE
 from .namespaces import name
 from .policy import CustomField, CustomForm, Policy
 from .structures import PlaceEntry, RegionNames, XmpPosition
-from .tags import CUSTOM, Value, same, unique
+from .tags import CUSTOM, Tags, Value, same, unique
 from .text_forms import (
     APPLE_DATE,
     COARSE_POSITION,
@@ -64,34 +64,55 @@ class Field:
             ),
         )
 
-    def read(self, metadata: Metadata, policy: Policy) -> Value | None:
-        """The field's value by the reading rule."""
-        return next(self._values(metadata, policy), None)
+    def read(self, metadata: Metadata, policy: Policy, base: Tags | None = None) -> Value | None:
+        """The field's value by the reading rule. `base` are the tags that were last verified here, if known."""
+        return next(self._values(metadata, policy, base), None)
 
     def complete(self, metadata: Metadata, value: Value | None, policy: Policy) -> Value | None:
         """The value with what must be kept beside it although the field does not show it."""
         return value
 
-    def _values(self, metadata: Metadata, policy: Policy) -> Iterator[Value]:
-        for form in in_reading_order(self.name, self.sources, metadata, policy):
+    def _values(self, metadata: Metadata, policy: Policy, base: Tags | None) -> Iterator[Value]:
+        for form in in_reading_order(self.name, self.sources, metadata, policy, base):
             value = form.read(metadata, policy)
             if value is not None:
                 yield value
 
 
-def in_reading_order(field: str, sources: Sequence[Form], metadata: Metadata, policy: Policy) -> Sequence[Form]:
-    """The forms that a field is read from. Newer IPTC comes first, unless it is XMP's value cut to its own limit."""
-    if not metadata.iptc_is_newer or field in _NATIVE_FIRST:
+def in_reading_order(
+    field: str, sources: Sequence[Form], metadata: Metadata, policy: Policy, base: Tags | None
+) -> Sequence[Form]:
+    """The forms that a field is read from: first what other programs are known to have changed alone."""
+    if field in _NATIVE_FIRST:
         return sources
+    newer = _newer_iptc(field, sources, metadata, policy) if metadata.iptc_is_newer else []
+    changed = [] if base is None else _changed_texts(field, sources, metadata, policy, base.get(field))
+    return [*newer, *changed, *sources]
+
+
+def _newer_iptc(field: str, sources: Sequence[Form], metadata: Metadata, policy: Policy) -> list[Form]:
+    """Newer IPTC, unless it is XMP's value cut to its own limit."""
     told = (form.read(metadata, policy) for form in sources if form.block is Block.XMP)
     value = next((value for value in told if value is not None), None)
-    newer = [
+    return [
         form
         for form in sources
         if form.block is Block.IPTC
         and not (value is not None and same(field, form.read(metadata, policy), form.expected(metadata, value, policy)))
     ]
-    return [*newer, *sources]
+
+
+def _changed_texts(
+    field: str, sources: Sequence[Form], metadata: Metadata, policy: Policy, base: Value | None
+) -> list[Form]:
+    """The container's own texts that do not say what they would if the field still had its value of then."""
+    return [
+        form
+        for form in sources
+        if isinstance(form, TextForm)
+        and form.is_present(metadata)
+        and not same(field, form.read(metadata, policy), form.expected(metadata, base, policy))
+    ]
 
 
 class Keywords(Field):
@@ -105,9 +126,9 @@ class Keywords(Field):
     def _flat(self) -> tuple[Form, ...]:
         return tuple(form for form in self.sources if form not in PATH_LISTS)
 
-    def read(self, metadata: Metadata, policy: Policy) -> Value | None:
+    def read(self, metadata: Metadata, policy: Policy, base: Tags | None = None) -> Value | None:
         paths = _first(self._paths, metadata, policy)
-        flat = _first(in_reading_order(self.name, self._flat, metadata, policy), metadata, policy)
+        flat = _first(in_reading_order(self.name, self._flat, metadata, policy, base), metadata, policy)
         return keywords.combine(paths, flat, policy) or None
 
     def complete(self, metadata: Metadata, value: Value | None, policy: Policy) -> Value | None:
@@ -123,8 +144,8 @@ def _first(forms: Iterable[Form], metadata: Metadata, policy: Policy) -> list[st
 class People(Field):
     """Everyone who is named in any of the forms."""
 
-    def read(self, metadata: Metadata, policy: Policy) -> Value | None:
-        values = [value for value in self._values(metadata, policy) if isinstance(value, list)]
+    def read(self, metadata: Metadata, policy: Policy, base: Tags | None = None) -> Value | None:
+        values = [value for value in self._values(metadata, policy, base) if isinstance(value, list)]
         return unique(self.name, [person for value in values for person in value]) or None
 
 
@@ -143,12 +164,12 @@ def _image(
     return ExifForm(Ifd.IMAGE, tag, kind, rule, codec, guarded)
 
 
-def _place(field: str, prop: str, part: str, iptc: IptcForm, codec: codecs.Codec = codecs.TEXT) -> Field:
+def _place(field: str, prop: str, part: str, iptc: IptcForm, codec: codecs.Codec = codecs.TEXT, *others: Form) -> Field:
     entries = (
         PlaceEntry(name(f"Iptc4xmpExt:{kind}"), name(f"Iptc4xmpExt:{part}"))
         for kind in ("LocationShown", "LocationCreated")
     )
-    return Field(field, (xmp(prop, P, TEXT, codec), iptc, *entries))
+    return Field(field, (xmp(prop, P, TEXT, codec), iptc, *entries, *others))
 
 
 WIDE, NUMBER = exif_values.WIDE, exif_values.NUMBER
@@ -329,7 +350,14 @@ FIELDS: Mapping[str, Field] = {
         Field("credit", (xmp("photoshop:Credit", P), _iptc(110, 32))),
         Field("source", (xmp("photoshop:Source", P), _iptc(115, 32))),
         Field("instructions", (xmp("photoshop:Instructions", P), _iptc(40, 256))),
-        _place("place.location", "Iptc4xmpCore:Location", "Sublocation", _iptc(92, 32)),
+        _place(
+            "place.location",
+            "Iptc4xmpCore:Location",
+            "Sublocation",
+            _iptc(92, 32),
+            codecs.TEXT,
+            TextForm(VORBIS, "LOCATION", E),
+        ),
         _place("place.city", "photoshop:City", "City", _iptc(90, 32)),
         _place("place.state", "photoshop:State", "ProvinceState", _iptc(95, 32)),
         _place("place.country", "photoshop:Country", "CountryName", _iptc(101, 64)),

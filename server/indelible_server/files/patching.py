@@ -13,12 +13,12 @@ _LEVEL_LIMIT = 64 * 1024
 _PIECE = 4096
 
 
-def trimmed(patch: Patch) -> Patch:
-    """The same change without the bytes that are equal at both ends."""
+def trimmed(patch: Patch, *, to_end: bool = False) -> Patch:
+    """The same change without the bytes that are equal at both ends, or at its front only if it must reach `to_end`."""
     old, new = patch.old, patch.new
     front = _common(old, new)
     shortest = min(len(old), len(new)) - front
-    back = min(_common(old[::-1], new[::-1]), shortest)
+    back = 0 if to_end else min(_common(old[::-1], new[::-1]), shortest)
     return Patch(patch.offset + front, old[front : len(old) - back], new[front : len(new) - back])
 
 
