@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from .fields import IN_IPTC, fields_of
+from .fields import IN_IPTC, fields_in, fields_of
 from .forms import Metadata, Rule, comes_back, follows
 from .namespaces import name
 from .policy import Policy
-from .tags import Tags, difference
+from .tags import Tags, difference, same
 
 _METADATA_DATE = name("xmp:MetadataDate")
 _OF_EXIF, _OF_IPTC = (name("tiff:NativeDigest"), name("exif:NativeDigest")), (name("photoshop:LegacyIPTCDigest"),)
@@ -21,7 +21,7 @@ def read_tags(metadata: Metadata, policy: Policy, base: Tags | None = None) -> T
 
     With the `base` that was last verified there, a text of the container's own that has changed since comes first.
     """
-    values = {key: field.read(metadata, policy, base) for key, field in fields_of(policy).items()}
+    values = {key: field.read(metadata, policy, base) for key, field in fields_in(metadata, policy).items()}
     return {key: value for key, value in values.items() if value is not None}
 
 
@@ -90,11 +90,11 @@ def _digests_of_changed(metadata: Metadata) -> tuple[str, ...]:
 def stale_fields(metadata: Metadata, tags: Tags, policy: Policy) -> frozenset[str]:
     """The fields of which some form that must be written says something else than `tags`."""
     stale = set()
-    for key, field in fields_of(policy).items():
-        value = field.complete(metadata, tags.get(key), policy)
-        for form in field.forms:
-            if form.rule is not Rule.FOLLOWER and form.is_present(metadata):
-                expected = form.expected(metadata, value, policy)
-                if not field.agree(form.read(metadata, policy), expected, value):
-                    stale.add(key)
+    for key, field in fields_in(metadata, policy).items():
+        present = [form for form in field.forms if form.rule is not Rule.FOLLOWER and form.is_present(metadata)]
+        value = field.complete(metadata, tags.get(key), policy) if present else None
+        for form in present:
+            held = form.read(metadata, policy)
+            if not same(key, held, value) and not field.agree(held, form.expected(metadata, value, policy), value):
+                stale.add(key)
     return frozenset(stale)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import replace as changed_to
+from types import MappingProxyType
 
 from . import sidecar as sidecars
 from .forms import Metadata
@@ -25,6 +26,7 @@ from .xmp import Packet
 
 # These say that a file cannot carry the tags, not that it cannot be reached.
 _TO_SIDECAR = frozenset({Reason.UNSUPPORTED, Reason.TOO_LARGE, Reason.SIGNED, Reason.CORRUPT})
+NOT_STALE: Mapping[str, Collection[str]] = MappingProxyType({})
 _PROVENANCE, _EXTENDED = xmp_name("dcterms:provenance"), xmp_name("xmpNote:HasExtendedXMP")
 
 
@@ -35,40 +37,63 @@ def plan(
     base: Mapping[str, Tags],
     ours: Tags,
     policy: Policy,
+    stale: Mapping[str, Collection[str]] = NOT_STALE,
     sidecar: bytes | None = None,
     replace: bool = False,
 ) -> Plan:
     """What has to be done so that the item's homes hold `ours`, merged with what others have written meanwhile.
 
-    `base` is what was last verified, per home; `sidecar` the path of the sidecar that is known to belong to the item;
+    `base` is what was last verified, per home, and `stale` the fields of which not all forms said that then, so that a
+    form that differs proves nothing; `sidecar` the path of the sidecar that is known to belong to the item;
     `replace` forbids patching in place (taking over from a writer that may still be alive). Nothing is touched.
     Raises `FileProblem` if the item cannot be read or written at all.
     """
-    with survey(root, target, policy, base, sidecar) as found:
-        merged = _merge(base, ours, found, policy)
-        held = bool(merged.conflicts) and policy.conflicts is ConflictPolicy.HOLD
-        choice = policy.home_of(found.name.decode("utf-8", "replace"), found.format)
-        if held:
-            choice = HomeChoice.CATALOG_ONLY
-        steps, note = _Steps(found, target, merged.tags, policy, replace, sidecar).take(choice)
-        files = tuple(step.file for step in steps if step.file)
-        new_sidecar = next((file.target for file in files if file.home is Home.SIDECAR), None)
-        return Plan(
-            target=target,
-            format=found.format,
-            tags=merged.tags,
-            found=found.homes,
-            wanted={step.home: step.wanted for step in steps},
-            written={step.home: step.changed for step in steps},
-            identity=found.identity,
-            conflicts=merged.conflicts,
-            taken_in=merged.taken_in,
-            held=held,
-            files=files,
-            sidecar=beside(target, found.sidecar.name) if found.sidecar else new_sidecar,
-            note=note,
-            bytes_read=found.bytes_read,
-        )
+    alike = {home: _without(stale.get(home, ()), tags) for home, tags in base.items()}
+    with survey(root, target, policy, alike, sidecar) as found:
+        return _planned(found, target, base, ours, policy, replace=replace, sidecar=sidecar)
+
+
+def plan_edit(root: Root, target: bytes, change: Callable[[Tags], Tags], policy: Policy) -> Plan:
+    """Like `plan`, for a file that no catalog knows: `change` makes the wanted tags of those that are there."""
+    with survey(root, target, policy) as found:
+        base = {home.value: tags for home, tags in found.homes.items()}
+        return _planned(found, target, base, change(found.tags), policy)
+
+
+def _planned(
+    found: Survey,
+    target: bytes,
+    base: Mapping[str, Tags],
+    ours: Tags,
+    policy: Policy,
+    *,
+    replace: bool = False,
+    sidecar: bytes | None = None,
+) -> Plan:
+    merged = _merge(base, ours, found, policy)
+    held = bool(merged.conflicts) and policy.conflicts is ConflictPolicy.HOLD
+    choice = policy.home_of(found.name.decode("utf-8", "replace"), found.format)
+    if held:
+        choice = HomeChoice.CATALOG_ONLY
+    steps, note = _Steps(found, target, merged.tags, policy, replace, sidecar).take(choice)
+    files = tuple(step.file for step in steps if step.file)
+    new_sidecar = next((file.target for file in files if file.home is Home.SIDECAR), None)
+    return Plan(
+        target=target,
+        format=found.format,
+        tags=merged.tags,
+        found=found.homes,
+        wanted={step.home: step.wanted for step in steps},
+        written={step.home: step.changed for step in steps},
+        identity=found.identity,
+        conflicts=merged.conflicts,
+        taken_in=merged.taken_in,
+        held=held,
+        files=files,
+        sidecar=beside(target, found.sidecar.name) if found.sidecar else new_sidecar,
+        note=note,
+        bytes_read=found.bytes_read,
+    )
 
 
 def _merge(base: Mapping[str, Tags], ours: Tags, found: Survey, policy: Policy) -> Merged:
@@ -86,7 +111,7 @@ def _merge(base: Mapping[str, Tags], ours: Tags, found: Survey, policy: Policy) 
     return changed_to(merged, tags=merged.tags | kept)
 
 
-def _without(excluded: frozenset[str], tags: Tags) -> Tags:
+def _without(excluded: Collection[str], tags: Tags) -> Tags:
     return {field: value for field, value in tags.items() if field not in excluded}
 
 

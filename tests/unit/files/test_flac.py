@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from indelible_server.files.containers.flac import Flac
 from indelible_server.files.plan import Mode
 from unit.files.library import Library
-from unit.files.sounds import (
+from unit.files.vorbis_files import (
     APPLICATION,
     COMMENTS,
     FRAMES,

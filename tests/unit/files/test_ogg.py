@@ -14,7 +14,7 @@ from indelible_server.files.containers.ogg import Ogg
 from indelible_server.files.plan import Mode
 from support.programs import finished
 from unit.files.library import Library
-from unit.files.sounds import (
+from unit.files.vorbis_files import (
     OGG_FLAC,
     OPUS,
     SETUP,

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from indelible_server.files.tags import SEPARATOR, Tags, difference
 from unit.files.library import Library, jpeg
-from unit.files.sounds import COMMENTS, PADDING, comments, flac, vorbis
+from unit.files.vorbis_files import COMMENTS, PADDING, comments, flac, vorbis
 
 FILES = {
     "a.jpg": jpeg(),

@@ -9,7 +9,7 @@ from indelible_server.files.policy import FlatForm, FormatRule, HomeChoice, Poli
 from indelible_server.files.problems import FileProblem, Reason
 from indelible_server.files.tags import Tags
 from unit.files.library import Library, packet
-from unit.files.sounds import COMMENTS, PADDING, comments, entries_in, flac, flac_blocks
+from unit.files.vorbis_files import COMMENTS, PADDING, comments, entries_in, flac, flac_blocks
 
 ROOM = (PADDING, bytes(3000))
 BOTH: Tags = {"title": "T", "headline": "H"}
