@@ -8,8 +8,10 @@ from ..media import MediaFile
 from ..problems import FileProblem, Reason
 from .container import Container
 from .gif import Gif
+from .indesign import InDesign
 from .jpeg import Jpeg
 from .png import Png
+from .postscript import PostScript
 from .psd import Psd
 from .svg import Svg
 
@@ -19,6 +21,9 @@ _MODULES: dict[str, Callable[[MediaFile], Container]] = {
     "PNG": Png,
     "PSD": Psd,
     "SVG": Svg,
+    "PostScript": PostScript,
+    "Illustrator": PostScript,
+    "InDesign": InDesign,
 }
 EMBEDDABLE = frozenset(_MODULES)
 """The formats that have a container module."""
