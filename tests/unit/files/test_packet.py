@@ -177,6 +177,7 @@ XMP_STREAM = stream(with_length(roomy()))
         ("a.eps", eps(in_stream(roomy()), hint="NoMain"), "no XMP packet"),
         ("a.eps", eps(in_stream(roomy()), in_stream(roomy())), "which is the main one"),
         ("a.eps", eps(placed(roomy())), "placed picture"),
+        ("a.eps", eps(placed(roomy()).replace(b"\n", b"\r"), line=b"\r"), "placed picture"),
         ("a.eps", eps(in_stream(roomy(end="r"))), "read-only"),
         ("a.eps", eps(in_stream(roomy(room=0))), "not enough room"),
         ("a.eps", eps(in_stream(roomy().replace(b"W5M0", b"W5M1"))), "unknown kind"),

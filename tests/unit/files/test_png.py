@@ -225,6 +225,15 @@ def test_texts_keep_their_place_and_kind_and_become_international_only_if_they_m
     assert texts(library.bytes_of(key), b"copyright") == [(b"tEXt", b"copyright\0caf\xe9")]
 
 
+def test_a_latin_text_that_would_be_read_as_something_else_becomes_international(library: Library) -> None:
+    key = library.add("a.png", png(chunk(b"tEXt", b"Title\0a")))
+
+    library.write(key, {"title": "Ã©"})
+
+    assert texts(library.bytes_of(key), b"Title") == [(b"iTXt", b"Title\0\0\0\0\0" + "Ã©".encode())]
+    assert library.read(key).tags == {"title": "Ã©"}
+
+
 def test_a_text_that_is_said_twice_is_said_once_and_other_languages_stay(library: Library) -> None:
     title, german = chunk(b"tEXt", b"Title\0a"), chunk(b"iTXt", b"Title\0\0\0de\0Titel\0anders")
     key = library.add("a.png", png(title, german, title))
