@@ -87,16 +87,18 @@ class Resources:
         """The IPTC block."""
         return self._data(_IPTC)
 
-    @property
-    def iptc_is_newer(self) -> bool:
-        """Whether IPTC was written by a program that did not care about the digest, and so not about XMP either."""
-        iptc, digest = self._data(_IPTC), self._data(_DIGEST)
-        return iptc is not None and digest is not None and digest != _digest(iptc)
+    def is_older_than(self, iptc: bytes) -> bool:
+        """Whether this IPTC block was written by a program that did not care about the digest, and so not about XMP."""
+        digest = self._data(_DIGEST)
+        # Some count the zeros behind a block, and some do not.
+        return digest is not None and digest not in (_digest(iptc), _digest(iptc.rstrip(b"\0")))
 
     def with_iptc(self, iptc: bytes) -> bytes:
         """The whole list with this IPTC block, and with its digest if there was one."""
-        if not any(resource.number == _IPTC for resource in self._resources):
-            return packed(head_of(_IPTC), iptc) + self.to_bytes()
+        return packed(head_of(_IPTC), iptc) + self.to_bytes() if self.iptc is None else self.renewed(iptc)
+
+    def renewed(self, iptc: bytes) -> bytes:
+        """The whole list with this IPTC block and its digest in the place of old ones, if there are any."""
         new = {_IPTC: iptc, _DIGEST: _digest(iptc)}
         return b"".join(self._renewed(resource, new) for resource in self._resources) + self._tail
 

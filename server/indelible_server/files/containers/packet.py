@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ..plan import Patch
+from ..plan import Mode, Patch
 from ..problems import FileProblem, Reason
 from ..xmp import SIZE_LIMIT, fitted
 from .blocks import Blocks
@@ -17,6 +17,8 @@ _END = re.compile(rb"<\?xpacket end=(['\"])([rw])\1\?>$")
 class InPacket(Container):
     """A file with one main packet, whose place a format's module tells. Its wrapper stays as it is, to the byte."""
 
+    ways = (Mode.PATCH,)
+    remark = "only files that have a packet with enough room in it; the others go to a sidecar"
     _place: Range | None = None
     _in_ascii = False
     """Whether the packet must not hold anything else than ASCII."""

@@ -63,6 +63,7 @@ class _Place:
 class Png(Container):
     """A PNG or APNG file, with all of its chunks looked at."""
 
+    places = "XMP, Exif; texts and profiles that the file has"
     takes_exif = True
 
     def __init__(self, media: MediaFile) -> None:
