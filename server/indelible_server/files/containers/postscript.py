@@ -39,7 +39,7 @@ class PostScript(InPacket):
         super().__init__(media)
         self._start, self._end = self._program()
         if media.read(self._start, len(_MAGIC)) != _MAGIC:
-            raise FileProblem(Reason.UNSUPPORTED, "the file is no PostScript")
+            raise FileProblem(Reason.UNSUPPORTED, "the file is no PostScript (newer Illustrator files are PDFs)")
         header = media.read(self._start, min(_HEADER_LIMIT, self._end - self._start)).partition(b"%%EndComments")[0]
         hint = _HINT.search(header)
         self._options = hint[1].split() if hint else []
