@@ -71,11 +71,11 @@ def test_new_xmp_of_mp4_comes_to_the_end_and_nothing_moves(library: Library, fir
     assert b">T<" in packet_at_top(after)
 
 
-def test_new_xmp_of_mp4_takes_free_space_first(library: Library) -> None:
-    key = library.add("a.mp4", movie(b"isom", first=True, between=FREE))
+def test_new_xmp_of_mp4_takes_free_space_first_but_not_that_of_the_header(library: Library) -> None:
+    key = library.add("a.mp4", movie(b"isom", first=True, between=FREE, end=FREE))
 
     assert library.write(key, {"title": "T"}).mode is Mode.PATCH
-    assert top(library.bytes_of(key)) == [b"ftyp", b"moov", b"uuid", b"free", b"mdat"]
+    assert top(library.bytes_of(key)) == [b"ftyp", b"moov", b"free", b"mdat", b"uuid", b"free"]
 
 
 def test_xmp_of_quicktime_comes_into_the_user_data_of_its_header(library: Library) -> None:
@@ -269,6 +269,7 @@ def test_movies_are_told_by_brand_or_by_their_first_box() -> None:
         assert format_of(b"a", movie(brand)[:64]) == name
     for kind in (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"):
         assert format_of(b"a", box(kind, bytes(9))) == "MOV"
+    assert format_of(b"a.txt", b"The free world") == "unknown"
 
 
 @pytest.mark.tool("exiftool")

@@ -16,7 +16,7 @@ from .text_layouts import Layout
 
 _LENGTH_LIMIT = 65_536
 _KEYS_LIMIT = 4096
-_TEXTS_LIMIT = 4096
+_TEXTS_LIMIT = 1024
 _FAR = 16_384
 """A text with more than this behind it, in the same list, is moved to the list's end when it changes."""
 _OURS = "com.apple.quicktime."
@@ -58,8 +58,7 @@ class TextBox:
 def in_user_data(media: MediaFile, nodes: Sequence[Node]) -> list[TextBox]:
     """The texts among the boxes of `udta`."""
     found: list[TextBox] = []
-    if len(nodes) > _TEXTS_LIMIT:
-        raise FileProblem(Reason.UNSUPPORTED, "the file has too many texts")
+    _check_number(nodes)
     for node in nodes:
         kind = node.box.kind
         layout = text_layouts.LIST if kind.startswith(b"\xa9") else _USER_DATA.get(kind)
@@ -77,8 +76,7 @@ def in_meta(media: MediaFile, nodes: Sequence[Node]) -> list[TextBox]:
     keys = _keys(media, within[b"keys"].box) if b"keys" in within else None
     found: list[TextBox] = []
     listed = list(children(media, items))
-    if len(listed) > _TEXTS_LIMIT:
-        raise FileProblem(Reason.UNSUPPORTED, "the file has too many texts")
+    _check_number(listed)
     for item in listed:
         if keys is None:
             key = f"ilst:{item.box.kind.decode('latin-1')}"
@@ -87,6 +85,11 @@ def in_meta(media: MediaFile, nodes: Sequence[Node]) -> list[TextBox]:
         if key:
             found += _text_box(media, key, item, text_layouts.ITEM, listed[-1].box.end)
     return found
+
+
+def _check_number(nodes: Sequence[Node]) -> None:
+    if len(nodes) > _TEXTS_LIMIT:
+        raise FileProblem(Reason.UNSUPPORTED, "the file has too many texts")
 
 
 def _keys(media: MediaFile, table: Box) -> dict[int, str]:

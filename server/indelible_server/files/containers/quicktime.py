@@ -55,6 +55,7 @@ class QuickTime(Container):
         self._movies: list[Node] = []
         self._end_of_movie = 0
         self._pointed_at: list[int] = []
+        self._tracks: list[Box] = []
         self._user_data: tuple[Node, int] | None = None
         self._spaces: list[Node] = []
         self._xmp: list[Node] = []
@@ -64,6 +65,8 @@ class QuickTime(Container):
                 self._top.append(found)
                 self._note(Node(found))
         except FileProblem as damage:
+            if damage.reason not in (Reason.CORRUPT, Reason.UNSUPPORTED, Reason.TOO_LARGE):
+                raise
             self.refuse(damage.reason, damage.message)
         if len(self._movies) != 1:
             self.refuse(Reason.CORRUPT, "the file has no movie header, or several")
@@ -100,10 +103,12 @@ class QuickTime(Container):
         ordered += [change for change in changes if not change.within]
         patches = patches_of(self.media, ordered)
         shift = _Shift(patches)
-        if all(shift(start) == start for start in self._pointed_at):
-            return joined(self.media, patches)
-        patches += media_offsets.shifted(self.media, self._top, shift)
-        return tuple(sorted(patches, key=lambda patch: patch.offset))
+        # Tracks matter for themselves: encrypted ones hold tables that are pointed at.
+        media_move = any(shift(start) != start for start in self._pointed_at)
+        if media_move or any(shift(track.start) != track.start for track in self._tracks):
+            patches += media_offsets.shifted(self.media, self._top, shift)
+            patches.sort(key=lambda patch: patch.offset)
+        return tuple(patches) if media_move else joined(self.media, patches)
 
     def _spaces_of(self, header: Box) -> list[Node]:
         """The free space in a box at the top, and right behind it."""
@@ -129,10 +134,16 @@ class QuickTime(Container):
         return Change(Patch(self._end_of_movie, b"", box(b"udta", new)), self._movies[0].inside)
 
     def _added_at_top(self, new: bytes) -> list[Change]:
-        """In free space, or else behind the last box."""
+        """In free space, if it is not behind the header, which may need it; or else behind the last box."""
+        ends = {movie.box.end for movie in self._movies}
         for space in self._top:
             left = space.end - space.start - len(new)
-            if space.kind in FREE and (left == 0 or left >= HEAD) and is_blank(self.media, space, len(new)):
+            if (
+                space.kind in FREE
+                and space.start not in ends
+                and (left == 0 or left >= HEAD)
+                and is_blank(self.media, space, len(new))
+            ):
                 rest = left.to_bytes(4, "big") + space.kind if left else b""
                 old = self.media.read(space.start, len(new) + len(rest))
                 return [Change(Patch(space.start, old, new + rest))]
@@ -174,8 +185,7 @@ class QuickTime(Container):
             if kind == b"mvhd":
                 self._note_duration(node)
             elif kind == b"trak":
-                # Encrypted ones hold tables that are pointed at.
-                self._pointed_at.append(node.box.start)
+                self._tracks.append(node.box)
                 self._note_track(node)
             elif kind == b"meta":
                 self._note_meta(node)
