@@ -146,10 +146,12 @@ def test_xmp_comes_before_the_files_own_texts_and_these_follow_it(library: Libra
 
 def test_a_text_before_a_large_cover_moves_behind_it_so_that_later_changes_are_small(library: Library) -> None:
     cover = box(b"covr", atom(b"picture" * 20_000, 13))
-    key = library.add("a.m4a", movie(b"M4A ", user_data(tags(item(b"\xa9nam", "old"), cover)), first=True))
+    texts = user_data(box(b"\xa9nam", entry(b"old")), tags(item(b"\xa9nam", "old"), cover))
+    key = library.add("a.m4a", movie(b"M4A ", texts, first=True))
 
     assert library.write(key, {"title": "new title"}).mode is Mode.REPLACE
     assert content_of(library.bytes_of(key), *ITEMS) == cover + item(b"\xa9nam", "new title")
+    assert content_of(library.bytes_of(key), *USER).endswith(box(b"\xa9nam", entry(b"new title")))
     planned = library.write(key, {"title": "another title"})
     assert planned.mode is Mode.PATCH
     assert planned.files[0].bytes_changed < 16_384

@@ -133,7 +133,9 @@ def patches_of(media: MediaFile, changes: Sequence[Change]) -> list[Patch]:
     for change in changes:
         for around in change.within:
             growth[around] = growth.get(around, 0) + change.growth
-    patches = [change.patch for change in changes if change.patch.old != change.patch.new]
+    # What is added where several boxes end comes into the innermost first.
+    inner_first = sorted(changes, key=lambda change: -len(change.within))
+    patches = [change.patch for change in inner_first if change.patch.old != change.patch.new]
     patches += [resized(media, around, by) for around, by in growth.items() if by]
     found: list[Patch] = []
     for patch in sorted(patches, key=lambda patch: (patch.offset, len(patch.old) > 0)):

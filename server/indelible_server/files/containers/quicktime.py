@@ -95,13 +95,11 @@ class QuickTime(Container):
         if blocks.xmp is not None:
             changes += self._placed_xmp(blocks.xmp)
         changes = [change for change in changes if change.patch.old != change.patch.new]
-        # What is added at the end of a header comes before what is added behind it.
-        ordered: list[Change] = []
+        balances = [change for change in changes if not change.within]
         for header in {change.within[0] for change in changes if change.within}:
             inside = [change for change in changes if change.within[:1] == (header,)]
-            ordered += balanced(self.media, inside, self._spaces_of(header))
-        ordered += [change for change in changes if not change.within]
-        patches = patches_of(self.media, ordered)
+            balances += balanced(self.media, inside, self._spaces_of(header))
+        patches = patches_of(self.media, balances)
         shift = _Shift(patches)
         # Tracks matter for themselves: encrypted ones hold tables that are pointed at.
         media_move = any(shift(start) != start for start in self._pointed_at)
