@@ -99,7 +99,7 @@ def fragmented(*header: bytes) -> bytes:
 
     def fragment(base: int) -> bytes:
         place = full(b"tfhd", struct.pack(">IQ", 1, base), flags=1)
-        aux = full(b"saio", struct.pack(">II", 1, 99))
+        aux = full(b"saio", struct.pack(">II", 1, 9999))
         return box(b"moof", full(b"mfhd", bytes(4)), box(b"traf", place, aux, full(b"trun", bytes(4))))
 
     moof = fragment(at + len(fragment(0)) + 8)

@@ -42,6 +42,7 @@ TEXTS = {
     "list": ("ilst", b"keyw", data(b"a, b"), "keywords", ["a", "b"], ["b", "c"], data(b"b, c")),
     "Macintosh": ("udta", b"\xa9nam", entry(b"caf\x8e"), "title", "café", "Zoë", entry(b"Zo\x91")),
     "Unicode": ("udta", b"\xa9nam", entry(b"old"), "title", "old", "☃", entry(b"\xe2\x98\x83", 0x55C4)),
+    "ambiguous": ("udta", b"\xa9nam", entry(b"old"), "title", "old", "√©", entry("√©".encode(), 0x55C4)),
     "UTF-8": ("udta", b"\xa9nam", entry(b"\xc3\xbc"), "title", "ü", "ö", entry(b"\xc3\xb6")),
     "UTF-16": ("udta", b"\xa9des", entry(b"\xfe\xff\0a"), "description", "a", "b", entry(b"\xfe\xff\0b")),
     "3GP": ("udta", b"titl", HEAD + b"old\0", "title", "old", "ü", HEAD + b"\xc3\xbc\0"),
@@ -121,12 +122,14 @@ def test_a_comment_or_an_artist_changes_only_with_what_it_repeats(library: Libra
 
 def test_other_languages_stay_until_the_text_is_cleared(library: Library) -> None:
     texts = box(b"\xa9nam", entry(b"old"), entry(b"alt", GERMAN), entry(b"old", 1))
-    atoms = box(b"\xa9nam", item(b"", "old")[4:], item(b"", "alt", locale=GERMAN)[4:])
-    key = library.add("a.mov", movie(b"qt  ", user_data(texts, tags(atoms))))
+    titles = full(b"titl", ENGLISH, b"old\0"), full(b"titl", b"\x10\xb5alt\0")
+    atoms = box(b"\xa9nam", *(item(b"", text, locale=at)[4:] for text, at in (("old", 0), ("alt", GERMAN), ("2nd", 0))))
+    key = library.add("a.mov", movie(b"qt  ", user_data(texts, *titles, tags(atoms))))
 
     library.write(key, {"title": "new"})
     after = library.bytes_of(key)
     assert content_of(after, *USER, b"\xa9nam") == entry(b"new") + entry(b"alt", GERMAN) + entry(b"new", 1)
+    assert full(b"titl", ENGLISH, b"new\0") + titles[1] in after
     assert content_of(after, *ITEMS) == box(b"\xa9nam", item(b"", "new")[4:], item(b"", "alt", locale=GERMAN)[4:])
 
     library.write(key, {"title": None})

@@ -185,7 +185,7 @@ def test_fragments_are_found_when_the_header_grows_and_their_index_stays_last(li
     assert after[at:].startswith(CHUNKS[0])
     (at,) = struct.unpack_from(">Q", content_of(after, b"mfra", b"tfra"), 24)
     assert after[at + 4 :].startswith(b"moof")
-    assert struct.unpack_from(">I", content_of(after, b"moof", b"traf", b"saio"), 8) == (99,)
+    assert struct.unpack_from(">I", content_of(after, b"moof", b"traf", b"saio"), 8) == (9999,)
 
 
 def test_what_lies_inside_the_header_is_found_when_only_that_moves(library: Library) -> None:
