@@ -161,7 +161,18 @@ def test_a_text_before_a_large_cover_moves_behind_it_so_that_later_changes_are_s
     assert chunks(library.bytes_of(key)) == CHUNKS
 
 
-def test_keywords_that_3gp_cannot_hold_go_to_a_sidecar(library: Library) -> None:
-    key = library.add("a.3gp", movie(b"3gp4", user_data(full(b"kywd", ENGLISH, b"\1\2a\0"))))
+@pytest.mark.parametrize(
+    ("header", "tags_wanted"),
+    [
+        (user_data(full(b"kywd", ENGLISH, b"\1\2a\0")), {"keywords": [str(number) for number in range(300)]}),
+        (user_data(box(b"\xa9nam", entry(b"old"))), {"title": "x" * 65_536}),
+        (user_data(tags(item(b"\xa9nam", "old"))), {"title": "x" * 65_536}),
+        (user_data(tags(item(b"\xa9nam", "old")) + full(b"meta", box(b"ilst"), box(b"ilst"))), {"title": "T"}),
+    ],
+)
+def test_what_the_files_own_fields_cannot_hold_goes_to_a_sidecar(
+    library: Library, header: bytes, tags_wanted: dict[str, Value]
+) -> None:
+    key = library.add("a.3gp", movie(b"3gp4", header))
 
-    assert library.write(key, {"keywords": [str(number) for number in range(300)]}).mode is Mode.SIDECAR
+    assert library.write(key, tags_wanted).mode is Mode.SIDECAR

@@ -114,8 +114,18 @@ def test_a_header_in_front_grows_into_the_free_space_behind_it(library: Library)
     assert chunks(library.bytes_of(key)) == CHUNKS
 
 
-def test_a_free_box_that_is_not_empty_is_not_free(library: Library) -> None:
+def test_a_header_at_the_top_and_xmp_do_not_take_the_same_free_space(library: Library) -> None:
+    key = library.add("a.mp4", movie(b"isom", between=keyed({"title": atom(b"old")}) + FREE, end=FREE))
+
+    assert library.write(key, {"title": "longer"}).mode is Mode.PATCH
+    assert top(library.bytes_of(key)) == [b"ftyp", b"mdat", b"moov", b"meta", b"free", b"uuid", b"free"]
+
+
+def test_a_free_box_that_is_not_empty_is_not_free_and_may_be_pointed_at(library: Library) -> None:
     hidden = box(b"free", b"GPS positions of a camera", bytes(20_000))
+    pointing = library.add("b.mov", movie(b"qt  ", box(b"gps ", bytes(8)), between=hidden))
+    assert library.plan(pointing, {"title": "T"}).mode is Mode.SIDECAR
+
     key = library.add("a.mov", movie(b"qt  ", UNKNOWN, first=True, between=hidden))
 
     library.write(key, {"title": "T"})

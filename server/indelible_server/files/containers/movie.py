@@ -175,5 +175,5 @@ def _one(media: MediaFile, group: Sequence[Patch], end: int) -> Sequence[Patch]:
     if len(new) < len(old):
         return group
     # What is added lies apart, as a patch cut to what differs may not reach the end.
-    same_length = Patch(start, old, new[: len(old)])
-    return [same_length, Patch(end, b"", new[len(old) :])] if len(new) > len(old) else [same_length]
+    pieces = Patch(start, old, new[: len(old)]), Patch(end, b"", new[len(old) :])
+    return [patch for patch in pieces if patch.new]

@@ -70,6 +70,8 @@ def in_user_data(media: MediaFile, nodes: Sequence[Node]) -> list[TextBox]:
 def in_meta(media: MediaFile, nodes: Sequence[Node]) -> list[TextBox]:
     """The texts among the boxes of `meta`; with a table of keys, its items are called by these."""
     within = {node.box.kind: node for node in nodes}
+    if sum(node.box.kind in (b"keys", b"ilst") for node in nodes) > len(within.keys() & {b"keys", b"ilst"}):
+        raise FileProblem(Reason.UNSUPPORTED, "the file has several lists of texts in one place")
     items = within.get(b"ilst")
     if items is None:
         return []
@@ -142,6 +144,8 @@ def changes(media: MediaFile, found: Sequence[TextBox], wanted: Mapping[str, tup
 
 def _changed(media: MediaFile, text_box: TextBox, content: bytes) -> list[Change]:
     node = text_box.node
+    if len(content) > _LENGTH_LIMIT:
+        raise FileProblem(Reason.TOO_LARGE, "a text does not fit into the file's own field for it")
     if text_box.end - node.box.end <= _FAR or len(content) == node.box.length:
         return [replaced(media, node, content)]
     # Behind a cover, say: the next time, that does not have to move.

@@ -119,10 +119,10 @@ class QuickTime(Container):
             if old is not None and old.box.kind == _USER_XMP:
                 return [replaced(self.media, old, packet)]
             return [self._added_to_movie(box(_USER_XMP, packet)), *([freed(self.media, old)] if old else [])]
-        fits = old is not None and (len(packet) + len(XMP_UUID) == old.box.length or old.box.end == self._end)
-        if old is not None and old.box.kind == UUID and fits:
-            return [replaced(self.media, old, XMP_UUID + packet)]
-        return [*self._added_at_top(box(UUID, XMP_UUID + packet)), *([freed(self.media, old)] if old else [])]
+        content = XMP_UUID + packet
+        if old is not None and old.box.kind == UUID and (len(content) == old.box.length or old.box.end == self._end):
+            return [replaced(self.media, old, content)]
+        return [*self._added_at_top(box(UUID, content)), *([freed(self.media, old)] if old else [])]
 
     def _added_to_movie(self, new: bytes) -> Change:
         """Behind what is in `moov/udta`, which is made where it is missing."""
@@ -132,16 +132,12 @@ class QuickTime(Container):
         return Change(Patch(self._end_of_movie, b"", box(b"udta", new)), self._movies[0].inside)
 
     def _added_at_top(self, new: bytes) -> list[Change]:
-        """In free space, if it is not behind the header, which may need it; or else behind the last box."""
-        ends = {movie.box.end for movie in self._movies}
+        """In free space that is not behind a header, which may need it; or else behind the last box."""
+        headers = {found.end for found in self._top if found.kind in (b"moov", b"meta")}
         for space in self._top:
             left = space.end - space.start - len(new)
-            if (
-                space.kind in FREE
-                and space.start not in ends
-                and (left == 0 or left >= HEAD)
-                and is_blank(self.media, space, len(new))
-            ):
+            fits = space.kind in FREE and space.start not in headers and (left == 0 or left >= HEAD)
+            if fits and is_blank(self.media, space, len(new)):
                 rest = left.to_bytes(4, "big") + space.kind if left else b""
                 old = self.media.read(space.start, len(new) + len(rest))
                 return [Change(Patch(space.start, old, new + rest))]
@@ -161,7 +157,7 @@ class QuickTime(Container):
 
     def _note(self, node: Node) -> None:
         kind = node.box.kind
-        if kind not in _NOT_POINTED_AT:
+        if kind not in _NOT_POINTED_AT or (kind in FREE and not is_blank(self.media, node.box, 0)):
             self._pointed_at.append(node.box.start)
         if kind == b"ftyp":
             self._is_quicktime = self.media.read(node.box.data, 4) == _QUICKTIME
