@@ -141,7 +141,7 @@ def test_later_changes_are_patches_and_the_file_stops_growing(library: Library, 
     library.write(key, {"title": "T", "keywords": ["a"]})
     size = len(library.bytes_of(key))
 
-    for number in range(40):
+    for number in range(20):
         changes = {"title": "t" * (number * 7 % 90 + 1), "description": "d" * (number * 131 % 900 + 1)}
         assert library.write(key, changes).mode is Mode.PATCH
     library.write(key, {"description": LONG})

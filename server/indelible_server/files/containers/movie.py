@@ -92,11 +92,9 @@ def balanced(media: MediaFile, changes: Sequence[Change], spaces: Sequence[Node]
     growth = sum(change.growth for change in changes)
     if growth == 0:
         return list(changes)
-    start = min(change.patch.offset for change in changes)
     end = max(change.patch.offset + len(change.patch.old) for change in changes)
-    near = [node for node in spaces if max(end, node.box.end) - min(start, node.box.start) <= _NEAR]
-    blank = [node for node in near if is_blank(media, node.box, growth)]
-    blank.sort(key=lambda node: abs(node.box.start - end))
+    near = sorted(spaces, key=lambda node: abs(node.box.start - end))
+    blank = [node for node in near if abs(node.box.start - end) <= _NEAR and is_blank(media, node.box, growth)]
     for space in blank:
         left = space.box.end - space.box.start - growth
         if left == 0 or left >= HEAD:
