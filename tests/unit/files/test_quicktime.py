@@ -185,6 +185,19 @@ def test_an_open_last_box_gets_its_length_before_something_follows_it(library: L
     assert after.startswith(content)
 
 
+def test_lengths_of_64_bits_stay_so(library: Library) -> None:
+    content = movie(b"qt  ", UNKNOWN)
+    at = content.index(b"moov") - 4
+    start, header = content[:at] + box(b"wide"), content[at + 8 :]
+    key = library.add("a.mov", start + struct.pack(">I4sQ", 1, b"moov", len(header) + 16) + header)
+
+    library.write(key, {"title": "T"})
+    after = library.bytes_of(key)
+    assert after.startswith(start)
+    assert struct.unpack_from(">I4sQ", after, len(start)) == (1, b"moov", len(after) - len(start))
+    assert library.read(key).tags == {"title": "T"}
+
+
 def test_fragments_are_found_when_the_header_grows_and_their_index_stays_last(library: Library) -> None:
     key = library.add("a.mp4", fragmented(box(b"udta", tags(item(b"\xa9nam", "old")))))
 

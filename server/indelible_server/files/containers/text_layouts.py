@@ -39,7 +39,7 @@ class Layout:
 def _decoded(raw: bytes) -> str:
     """A text in UTF-8, or in UTF-16 behind a byte order mark."""
     text = raw[2:].decode("utf-16-be", "replace") if raw.startswith(_BOM) else raw.decode("utf-8", "replace")
-    return text.rstrip("\0")
+    return text.partition("\0")[0]
 
 
 def _encoded_as(old: bytes, text: str) -> bytes:
