@@ -23,7 +23,7 @@ FORMATS = (
     Format("JPEG", "image", ("jpg", "jpeg", "jpe", "jfif", "mpo")),
     Format("PNG", "image", ("png", "apng")),
     Format("GIF", "image", ("gif",)),
-    Format("TIFF", "image", ("tif", "tiff")),
+    Format("TIFF", "image", ("tif", "tiff", "btf")),
     Format("WebP", "image", ("webp",)),
     Format("PSD", "image", ("psd", "psb")),
     Format("BMP", "image", ("bmp", "dib")),
@@ -102,8 +102,13 @@ _MAGIC = (
     (0, b"\x1aE\xdf\xa3", "MKV"),
     (8, b"crx ", "CR3"),
     (8, b"avif", "AVIF"),
+    (8, b"avis", "AVIF"),
     (8, b"heic", "HEIC"),
     (8, b"heix", "HEIC"),
+    (8, b"heim", "HEIC"),
+    (8, b"heis", "HEIC"),
+    (8, b"hevc", "HEIC"),
+    (8, b"hevx", "HEIC"),
     (8, b"mif1", "HEIC"),
     (8, b"msf1", "HEIC"),
     (8, b"qt  ", "MOV"),
@@ -119,6 +124,7 @@ _OLD_MOVIE = re.compile(rb"....(?:moov|mdat)|\0...(?:wide|free|skip|pnot)", re.D
 """Older files of QuickTime begin without a word about what they are; and texts may begin with "The free"."""
 _SHARED = {"MP3": "audio", "PostScript": "document", "PDF": "document", "MP4": "video"}
 """Content that several formats begin with: an extension of this kind says which it is."""
+_AVIF = b"avif"
 _WITH_MAGIC = frozenset(name for _, _, name in _MAGIC) - {"MP3"}
 
 
@@ -146,6 +152,8 @@ def format_of(name: bytes, head: bytes) -> str:
     found = next((name for offset, magic, name in _MAGIC if head.startswith(magic, offset)), None)
     if found is None and _OLD_MOVIE.match(head):
         found = "MOV"
+    if found == "HEIC" and _AVIF in _brands(head):
+        found = "AVIF"
     if named is None:
         return found or UNKNOWN
     if found is None:
@@ -153,3 +161,9 @@ def format_of(name: bytes, head: bytes) -> str:
     if found == "TIFF" and (named.kind == "raw" or named.name == "DNG"):
         return named.name
     return named.name if _SHARED.get(found) == named.kind else found
+
+
+def _brands(head: bytes) -> set[bytes]:
+    """What a file that says that it is a collection of pictures is compatible with."""
+    end = min(int.from_bytes(head[:4], "big"), len(head))
+    return {head[start : start + 4] for start in range(16, end, 4)}

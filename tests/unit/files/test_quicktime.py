@@ -14,7 +14,6 @@ from indelible_server.files.containers.quicktime import QuickTime
 from indelible_server.files.formats import format_of
 from indelible_server.files.plan import Mode
 from indelible_server.files.problems import FileProblem, Reason
-from indelible_server.files.survey import survey
 from support.programs import finished
 from unit.files.library import Library, packet
 from unit.files.movies import (
@@ -278,9 +277,8 @@ def test_content_is_the_same_before_and_after(library: Library) -> None:
     key = library.add("a.mov", movie(b"qt  ", first=True))
 
     def content() -> list[bytes]:
-        with survey(library.root, key, library.policy, None, None) as found:
-            assert found.container is not None
-            return [found.media.read(*piece) for piece in found.container.content]
+        held = library.bytes_of(key)
+        return [held[start : start + length] for start, length in opened(held).content]
 
     before = content()
     library.write(key, {"title": "T"})

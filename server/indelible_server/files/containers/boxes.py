@@ -11,6 +11,7 @@ from ..problems import FileProblem, Reason
 
 UUID = b"uuid"
 XMP_UUID = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
+C2PA_UUID = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 _BOXES_LIMIT = 65_536
 
 
