@@ -10,7 +10,6 @@ import shutil
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -441,12 +440,14 @@ def looping() -> bytes:
     ("content", "why"),
     [
         (Maker(tail=60_000).made(), "directory"),
+        (Maker().made()[:-4], "ends before"),
+        (Maker(big=True).made()[:8] + bytes([255] * 8), "directory"),
         (looping(), "loop"),
         (b"II+\0\4\0\0\0" + bytes(8), "header"),
         (Maker(sub=CFA).made(), "raw"),
         (Maker(image=CFA).made(), "raw"),
         (Maker(image={0x8606: (BYTE, b"leaf data")}).made(), "raw"),
-        (Maker(begin=b"IIII\x01\0\0\0").made(), "raw"),
+        (Maker(begin=b"IIIICwaR").made(), "raw"),
         (Maker(image={0xFF8C: (LONG, bytes(4))}).made(), "slide"),
         (Maker(image={0xCD41: (BYTE, b"jumbf")}).made(), "Credentials"),
         (Maker(image={XMP: (SHORT, bytes(8))}).made(), "odd kind"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from ..exif import Exif
 from ..exif_file import FileExif
 from ..exif_writing import Ifd
@@ -22,7 +24,7 @@ _ONCE = (_XMP, _IPTC, _PHOTOSHOP, Ifd.EXIF, Ifd.GPS)
 _BYTES = (BYTE, 2, 6, UNDEFINED)
 _SENSOR_DATA = frozenset({32803, 34892})
 _MAKERS_COMPRESSIONS = frozenset({32767, 32769, 32770, 34713, 65000, 65535})
-_RAW_SIGNATURES = (b"CR\x02", b"IIII", b"MMMM")
+_RAW_SIGNATURES = re.compile(rb"CR\x02|IIII.waR|MMMMRaw", re.DOTALL)
 _DATASET = 0x1C
 
 
@@ -69,7 +71,7 @@ class TiffImage(Container):
     @property
     def content(self) -> tuple[Range, ...]:
         """The image data of all pages."""
-        if not self._tiff.is_known:
+        if not self._tiff.has_all_pictures:
             return ()
         found: list[Range] = []
         for start, end in sorted(self._tiff.pictures):
@@ -118,7 +120,7 @@ class TiffImage(Container):
 
     def _is_raw(self) -> bool:
         """Whether the file is a maker's own, and named like a picture."""
-        if self.media.read(8, 4).startswith(_RAW_SIGNATURES) or self._tiff.image.first(_LEAF):
+        if _RAW_SIGNATURES.match(self.media.read(8, 8)) or self._tiff.image.first(_LEAF):
             return True
         return any(
             self._number(directory, _PHOTOMETRIC) in _SENSOR_DATA
