@@ -16,30 +16,15 @@ from indelible_server.files.exif import Ifd
 from indelible_server.files.exif_file import FileExif
 from indelible_server.files.plan import Mode
 from indelible_server.files.problems import FileProblem
-from indelible_server.files.tags import Tags, same
+from indelible_server.files.tags import same
 from indelible_server.files.tiff_file import TiffFile
 from support.programs import finished
 from unit.files.library import Library, packet
 from unit.files.native import ASCII, BYTE, DATE, LONG, SHORT, Values, resource, text, with_note
-from unit.files.tiffs import DNG, IPTC, OLD_IPTC, PSIR, XMP, Maker, Memory, exif_of, pages, patched, value
+from unit.files.tiffs import DNG, EVERYTHING, IPTC, OLD_IPTC, PSIR, XMP, Maker, Memory, exif_of, pages, patched, value
 
 LAYOUTS = pytest.mark.parametrize(("order", "big"), [("<", False), (">", False), ("<", True), (">", True)])
 needs_exiftool = pytest.mark.skipif(shutil.which("exiftool") is None, reason="exiftool is not installed")
-EVERYTHING: Tags = {
-    "title": "Größe",
-    "headline": "H",
-    "description": "a caption " * 20,
-    "keywords": ["a", "b|c"],
-    "people": ["Ann"],
-    "event": "E",
-    "rating": 4,
-    "label": "Red",
-    "creators": ["A", "B; C"],
-    "copyright": "©",
-    "place.city": "Bern",
-    "gps": {"lat": -47.3768866, "lon": 8.541694, "alt": -12.25},
-    "taken_at": "2021-03-04T05:06:07.25+02:00",
-}
 
 
 @LAYOUTS
@@ -308,6 +293,34 @@ def test_a_file_that_is_cut_off_can_be_read_but_is_not_changed(library: Library)
 
     assert library.read(key).tags == {"description": "caption"}
     assert library.write(key, {"title": "T"}).note == "the file ends before its pictures do"
+
+
+@LAYOUTS
+def test_odd_places_and_entries_out_of_order_stay_as_they_are(library: Library, order: str, big: bool) -> None:
+    before = bytearray(Maker(order, big, {0x010E: text("old")}, later=({},), begin=b"x").made())
+    size = 20 if big else 12
+    first = before.rindex(Maker(order).number("H", 0x0100, SHORT))
+    before[first : first + 2 * size] = before[first + size : first + 2 * size] + before[first : first + size]
+    key = library.add("a.tif", bytes(before))
+
+    library.write(key, EVERYTHING)
+
+    after = library.bytes_of(key)
+    tags = [entry.tag for entry in TiffFile(Memory(after)).image.entries]
+    assert tags[:3] == [0x0101, 0x0100, 0x0102]
+    assert pages(after) == pages(bytes(before))
+    assert library.read(key).stale == {}
+
+
+def test_tables_of_old_jpeg_data_are_not_written_over() -> None:
+    maker = Maker(image={0x010E: text("a caption where a table is"), 0x0207: (LONG, bytes(4))})
+    before = bytearray(maker.made())
+    at = before.index(struct.pack("<HH", 0x0207, LONG)) + 8
+    before[at : at + 4] = struct.pack("<I", before.index(b"a caption") + 20)
+    exif = exif_of(bytes(before))
+    exif.set(Ifd.IMAGE, 0x010E, ASCII, b"new caption\0")
+
+    assert b"a caption where a table is" in patched(bytes(before), exif.to_patches())
 
 
 def test_an_entry_of_an_unknown_kind_keeps_all_else_where_it_is(library: Library) -> None:

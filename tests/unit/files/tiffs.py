@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from indelible_server.files.exif import Ifd
 from indelible_server.files.exif_file import FileExif
 from indelible_server.files.plan import Patch
+from indelible_server.files.tags import Tags
 from indelible_server.files.tiff_file import TiffFile
 from PIL import Image, ImageSequence
 from unit.files.native import ASCII, BYTE, LONG, SHORT, UNDEFINED, Values, dataset
@@ -19,6 +20,21 @@ XMP, IPTC, PSIR, SUB = 0x02BC, 0x83BB, 0x8649, 0x014A
 OLD_IPTC = dataset(2000, b"\0\4") + dataset(2005, b"old title") + dataset(2025, b"word")
 DNG: Values = {0xC612: (BYTE, b"\1\4\0\0"), 0x00FE: (LONG, struct.pack("<I", 1))}
 _SIZES = {ASCII: 1, SHORT: 2, LONG: 4, 5: 8, UNDEFINED: 1, BYTE: 1, LONG8: 8, IFD8: 8, 99: 1}
+EVERYTHING: Tags = {
+    "title": "Größe",
+    "headline": "H",
+    "description": "a caption " * 20,
+    "keywords": ["a", "b|c"],
+    "people": ["Ann"],
+    "event": "E",
+    "rating": 4,
+    "label": "Red",
+    "creators": ["A", "B; C"],
+    "copyright": "©",
+    "place.city": "Bern",
+    "gps": {"lat": -47.3768866, "lon": 8.541694, "alt": -12.25},
+    "taken_at": "2021-03-04T05:06:07.25+02:00",
+}
 
 
 @dataclass

@@ -74,7 +74,7 @@ class TiffImage(Container):
         if not self._tiff.has_all_pictures:
             return ()
         found: list[Range] = []
-        for start, end in sorted(self._tiff.pictures):
+        for start, end in sorted(piece for piece in self._tiff.pictures if piece[0] < piece[1]):
             if found and start <= sum(found[-1]):
                 found[-1] = (found[-1][0], max(end, sum(found[-1])) - found[-1][0])
             else:
