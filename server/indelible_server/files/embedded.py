@@ -53,7 +53,7 @@ class Embedded:
         if not container.takes_xmp:
             return None
         limit = container.xmp_limit
-        room = len(container.xmp or b"") - gained
+        room = len(container.xmp or b"") - (gained if container.xmp_yields else 0)
         return self.metadata.packet().to_packet(room=room if room <= limit else 0, padding=PADDING, limit=limit)
 
     def _exif(self, container: Container) -> bytes | Exif | None:
