@@ -8,7 +8,7 @@ from ..exif import Exif
 from ..exif_file import FileExif
 from ..exif_writing import Ifd
 from ..media import MediaFile
-from ..plan import Patch
+from ..plan import Mode, Patch
 from ..problems import Reason
 from ..tiff import BYTE, LONG, UNDEFINED, Directory
 from ..tiff_file import TiffFile
@@ -31,7 +31,11 @@ _DATASET = 0x1C
 class TiffImage(Container):
     """A TIFF file; a DNG if it says which version of DNG it is."""
 
+    ways = (Mode.PATCH, Mode.APPEND)
+    places = "XMP, Exif, IPTC"
+    remark = "IPTC is never begun in a DNG; files that are cut off, and raw files named .tif, go to a sidecar"
     takes_exif = True
+    xmp_yields = False
     iptc_apart = True
 
     def __init__(self, media: MediaFile) -> None:
