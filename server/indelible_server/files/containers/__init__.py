@@ -11,12 +11,8 @@ from .gif import Gif
 from .heif import Heif
 from .jp2 import Jp2
 from .jpeg import Jpeg
-from .pdf import Pdf
-
-MODULES: Mapping[str, type[Container]] = {
-    "JPEG": Jpeg,
-    "PDF": Pdf,
 from .jxl import Jxl
+from .pdf import Pdf
 from .png import Png
 from .psd import Psd
 from .quicktime import QuickTime
@@ -39,6 +35,7 @@ MODULES: Mapping[str, type[Container]] = {
     "M4A": QuickTime,
     "TIFF": TiffImage,
     "DNG": TiffImage,
+    "PDF": Pdf,
 }
 """The formats that tags are embedded into, by name."""
 
