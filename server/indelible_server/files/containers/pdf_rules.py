@@ -12,7 +12,6 @@ from .pdf_document import Document
 from .pdf_objects import Dictionary, Reference, Value
 
 _FIELDS_LIMIT = 100
-_LEVELS_LIMIT = 32
 _LOOK = 64 * 1024
 _SIGNATURE = re.compile(rb"/ByteRange[\0\t\n\f\r ]*\[")
 _SIGNATURES_EXIST = 1
@@ -61,19 +60,6 @@ def _has_signed_field(document: Document, form: Dictionary) -> bool:
                 return True
             waiting += _references(document, field.get("Kids"))
     return False
-
-
-def has_photoshop_copy(document: Document, root: Dictionary) -> bool:
-    """Whether Photoshop keeps IPTC and Exif of its own beside the first page, which is where it does."""
-    page = document.resolve(root.get("Pages"))
-    for _ in range(_LEVELS_LIMIT):
-        kids = document.resolve(page.get("Kids")) if isinstance(page, Dictionary) else None
-        if not isinstance(kids, list) or not kids:
-            break
-        page = document.resolve(kids[0])
-    for key in ("PieceInfo", "AdobePhotoshop", "Private", "ImageResources"):
-        page = document.resolve(page.get(key)) if isinstance(page, Dictionary) else None
-    return page is not None
 
 
 def _references(document: Document, value: Value) -> list[Reference]:
