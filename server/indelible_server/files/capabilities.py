@@ -74,7 +74,7 @@ def format_abilities(policy: Policy) -> list[FormatAbility]:
         else:
             beyond = () if module.takes_xmp else _without_place(TextKind.VORBIS)
             ability = FormatAbility(
-                entry.name, entry.kind, entry.extensions, home, module.ways, module.places, beyond, module.note
+                entry.name, entry.kind, entry.extensions, home, module.ways, module.places, beyond, module.remark
             )
         found.append(ability)
     return found

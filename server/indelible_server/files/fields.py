@@ -15,8 +15,23 @@ from .mail_dates import MAIL_DATE
 from .namespaces import name
 from .policy import CustomField, CustomForm, Policy
 from .structures import PlaceEntry, RegionNames, XmpPosition
-from .tags import CUSTOM, Value, same, unique
-from .text_forms import APPLE_DATE, COARSE_POSITION, FMPS_RATING, POPULARITY, POSITION, VORBIS_RATING, TextForm
+from .tags import CUSTOM, Tags, Value, same, unique
+from .text_forms import (
+    APPLE_DATE,
+    COARSE_POSITION,
+    FMPS_RATING,
+    LATIN_28,
+    LATIN_30,
+    POPULARITY,
+    POSITION,
+    TO_MINUTES,
+    TO_SECONDS,
+    VORBIS_RATING,
+    TextForm,
+    cut_to,
+    in_roman,
+    in_windows,
+)
 from .texts import TextKind
 
 _NATIVE_FIRST = frozenset({"gps", "taken_at"})
@@ -49,34 +64,55 @@ class Field:
             ),
         )
 
-    def read(self, metadata: Metadata, policy: Policy) -> Value | None:
-        """The field's value by the reading rule."""
-        return next(self._values(metadata, policy), None)
+    def read(self, metadata: Metadata, policy: Policy, base: Tags | None = None) -> Value | None:
+        """The field's value by the reading rule. `base` are the tags that were last verified here, if known."""
+        return next(self._values(metadata, policy, base), None)
 
     def complete(self, metadata: Metadata, value: Value | None, policy: Policy) -> Value | None:
         """The value with what must be kept beside it although the field does not show it."""
         return value
 
-    def _values(self, metadata: Metadata, policy: Policy) -> Iterator[Value]:
-        for form in in_reading_order(self.name, self.sources, metadata, policy):
+    def _values(self, metadata: Metadata, policy: Policy, base: Tags | None) -> Iterator[Value]:
+        for form in in_reading_order(self.name, self.sources, metadata, policy, base):
             value = form.read(metadata, policy)
             if value is not None:
                 yield value
 
 
-def in_reading_order(field: str, sources: Sequence[Form], metadata: Metadata, policy: Policy) -> Sequence[Form]:
-    """The forms that a field is read from. Newer IPTC comes first, unless it is XMP's value cut to its own limit."""
-    if not metadata.iptc_is_newer or field in _NATIVE_FIRST:
+def in_reading_order(
+    field: str, sources: Sequence[Form], metadata: Metadata, policy: Policy, base: Tags | None
+) -> Sequence[Form]:
+    """The forms that a field is read from: first what other programs are known to have changed alone."""
+    if field in _NATIVE_FIRST:
         return sources
+    newer = _newer_iptc(field, sources, metadata, policy) if metadata.iptc_is_newer else []
+    changed = [] if base is None else _changed_texts(field, sources, metadata, policy, base.get(field))
+    return [*newer, *changed, *sources]
+
+
+def _newer_iptc(field: str, sources: Sequence[Form], metadata: Metadata, policy: Policy) -> list[Form]:
+    """Newer IPTC, unless it is XMP's value cut to its own limit."""
     told = (form.read(metadata, policy) for form in sources if form.block is Block.XMP)
     value = next((value for value in told if value is not None), None)
-    newer = [
+    return [
         form
         for form in sources
         if form.block is Block.IPTC
         and not (value is not None and same(field, form.read(metadata, policy), form.expected(metadata, value, policy)))
     ]
-    return [*newer, *sources]
+
+
+def _changed_texts(
+    field: str, sources: Sequence[Form], metadata: Metadata, policy: Policy, base: Value | None
+) -> list[Form]:
+    """The container's own texts that do not say what they would if the field still had its value of then."""
+    return [
+        form
+        for form in sources
+        if isinstance(form, TextForm)
+        and form.is_present(metadata)
+        and not same(field, form.read(metadata, policy), form.expected(metadata, base, policy))
+    ]
 
 
 class Keywords(Field):
@@ -90,9 +126,9 @@ class Keywords(Field):
     def _flat(self) -> tuple[Form, ...]:
         return tuple(form for form in self.sources if form not in PATH_LISTS)
 
-    def read(self, metadata: Metadata, policy: Policy) -> Value | None:
+    def read(self, metadata: Metadata, policy: Policy, base: Tags | None = None) -> Value | None:
         paths = _first(self._paths, metadata, policy)
-        flat = _first(in_reading_order(self.name, self._flat, metadata, policy), metadata, policy)
+        flat = _first(in_reading_order(self.name, self._flat, metadata, policy, base), metadata, policy)
         return keywords.combine(paths, flat, policy) or None
 
     def complete(self, metadata: Metadata, value: Value | None, policy: Policy) -> Value | None:
@@ -108,8 +144,8 @@ def _first(forms: Iterable[Form], metadata: Metadata, policy: Policy) -> list[st
 class People(Field):
     """Everyone who is named in any of the forms."""
 
-    def read(self, metadata: Metadata, policy: Policy) -> Value | None:
-        values = [value for value in self._values(metadata, policy) if isinstance(value, list)]
+    def read(self, metadata: Metadata, policy: Policy, base: Tags | None = None) -> Value | None:
+        values = [value for value in self._values(metadata, policy, base) if isinstance(value, list)]
         return unique(self.name, [person for value in values for person in value]) or None
 
 
@@ -128,12 +164,12 @@ def _image(
     return ExifForm(Ifd.IMAGE, tag, kind, rule, codec, guarded)
 
 
-def _place(field: str, prop: str, part: str, iptc: IptcForm, codec: codecs.Codec = codecs.TEXT) -> Field:
+def _place(field: str, prop: str, part: str, iptc: IptcForm, codec: codecs.Codec = codecs.TEXT, *others: Form) -> Field:
     entries = (
         PlaceEntry(name(f"Iptc4xmpExt:{kind}"), name(f"Iptc4xmpExt:{part}"))
         for kind in ("LocationShown", "LocationCreated")
     )
-    return Field(field, (xmp(prop, P, TEXT, codec), iptc, *entries))
+    return Field(field, (xmp(prop, P, TEXT, codec), iptc, *entries, *others))
 
 
 WIDE, NUMBER = exif_values.WIDE, exif_values.NUMBER
@@ -154,9 +190,9 @@ FLAT_LISTS = (
     TextForm(QUICKTIME, f"{_KEYS}keywords", F, keywords.COMMAS),
     TextForm(QUICKTIME, "ilst:keyw", F, keywords.COMMAS),
     TextForm(QUICKTIME, "udta:©key", F, keywords.COMMAS),
-    TextForm(QUICKTIME, "udta:kywd", F, keywords.FLAT, many=True, limit=254),
+    TextForm(QUICKTIME, "udta:kywd", F, cut_to(254, keywords.FLAT), many=True),
     TextForm(PDF, "Keywords", F, keywords.COMMAS),
-    TextForm(RIFF, "IKEY", F, keywords.SEMICOLONS),
+    TextForm(RIFF, "IKEY", F, in_windows(keywords.SEMICOLONS)),
 )
 
 FIELDS: Mapping[str, Field] = {
@@ -171,7 +207,7 @@ FIELDS: Mapping[str, Field] = {
                 _image(0x9C9B, F, WIDE),
                 _image(0x010D, E),
                 TextForm(ID3, "TIT2"),
-                TextForm(ID3, "v1:title", F, codecs.TEXT, limit=30),
+                TextForm(ID3, "v1:title", F, LATIN_30),
                 TextForm(VORBIS, "TITLE", P),
                 TextForm(QUICKTIME, "ilst:©nam"),
                 TextForm(QUICKTIME, "udta:©nam"),
@@ -179,8 +215,8 @@ FIELDS: Mapping[str, Field] = {
                 TextForm(QUICKTIME, f"{_KEYS}title"),
                 TextForm(PNG, "Title"),
                 TextForm(PDF, "Title"),
-                TextForm(RIFF, "INAM"),
-                TextForm(AIFF, "NAME"),
+                TextForm(RIFF, "INAM", F, in_windows()),
+                TextForm(AIFF, "NAME", F, in_roman()),
                 TextForm(SVG, "title", E),
             ),
         ),
@@ -198,7 +234,8 @@ FIELDS: Mapping[str, Field] = {
                 _image(0x9C9F, E, WIDE),
                 ExifForm(Ifd.EXIF, 0x9286, exif_values.COMMENT, E, guarded=True),
                 TextForm(ID3, "COMM"),
-                TextForm(ID3, "v1:comment", E, codecs.TEXT, limit=30),
+                TextForm(ID3, "v1:comment", E, LATIN_30),
+                TextForm(ID3, "v1.1:comment", E, LATIN_28),
                 TextForm(VORBIS, "DESCRIPTION", P),
                 TextForm(VORBIS, "COMMENT", E),
                 TextForm(QUICKTIME, "ilst:desc"),
@@ -213,8 +250,8 @@ FIELDS: Mapping[str, Field] = {
                 TextForm(PNG, "Description"),
                 TextForm(PNG, "Comment", E),
                 TextForm(PDF, "Subject"),
-                TextForm(RIFF, "ICMT"),
-                TextForm(AIFF, "ANNO"),
+                TextForm(RIFF, "ICMT", F, in_windows()),
+                TextForm(AIFF, "ANNO", F, in_roman()),
                 TextForm(SVG, "desc", E),
             ),
         ),
@@ -276,7 +313,7 @@ FIELDS: Mapping[str, Field] = {
                 IptcForm(2080, 32, codecs.LIST, many=True),
                 _image(0x013B, F, codec=codecs.NAMES),
                 _image(0x9C9D, F, WIDE, codecs.NAMES),
-                TextForm(ID3, "TPE1", E, codecs.NAMES),
+                TextForm(ID3, "TPE1", E, codecs.LIST, many=True),
                 xmp("xmpDM:artist", E, TEXT, codecs.NAMES),
                 TextForm(VORBIS, "ARTIST", E, codecs.LIST, many=True),
                 TextForm(QUICKTIME, "ilst:©ART", E, codecs.NAMES),
@@ -288,8 +325,8 @@ FIELDS: Mapping[str, Field] = {
                 TextForm(QUICKTIME, f"{_KEYS}artist", E, codecs.NAMES),
                 TextForm(PNG, "Author", F, codecs.NAMES),
                 TextForm(PDF, "Author", F, codecs.NAMES),
-                TextForm(RIFF, "IART", E, codecs.NAMES),
-                TextForm(AIFF, "AUTH", E, codecs.NAMES),
+                TextForm(RIFF, "IART", E, in_windows(codecs.NAMES)),
+                TextForm(AIFF, "AUTH", E, in_roman(codecs.NAMES)),
             ),
         ),
         Field(
@@ -306,14 +343,21 @@ FIELDS: Mapping[str, Field] = {
                 TextForm(QUICKTIME, "udta:©cpy"),
                 TextForm(QUICKTIME, f"{_KEYS}copyright"),
                 TextForm(PNG, "Copyright"),
-                TextForm(RIFF, "ICOP"),
-                TextForm(AIFF, "(c) "),
+                TextForm(RIFF, "ICOP", F, in_windows()),
+                TextForm(AIFF, "(c) ", F, in_roman()),
             ),
         ),
         Field("credit", (xmp("photoshop:Credit", P), _iptc(110, 32))),
         Field("source", (xmp("photoshop:Source", P), _iptc(115, 32))),
         Field("instructions", (xmp("photoshop:Instructions", P), _iptc(40, 256))),
-        _place("place.location", "Iptc4xmpCore:Location", "Sublocation", _iptc(92, 32)),
+        _place(
+            "place.location",
+            "Iptc4xmpCore:Location",
+            "Sublocation",
+            _iptc(92, 32),
+            codecs.TEXT,
+            TextForm(VORBIS, "LOCATION", E),
+        ),
         _place("place.city", "photoshop:City", "City", _iptc(90, 32)),
         _place("place.state", "photoshop:State", "ProvinceState", _iptc(95, 32)),
         _place("place.country", "photoshop:Country", "CountryName", _iptc(101, 64)),
@@ -343,7 +387,8 @@ FIELDS: Mapping[str, Field] = {
                 IptcDate(2055, 2060),
                 IptcDate(2062, 2063, E),
                 ExifDate(0x9004, 0x9292, 0x9012, E),
-                TextForm(ID3, "date", E, codecs.DATE),
+                TextForm(ID3, "TDRC", E, TO_SECONDS),
+                TextForm(ID3, "TYER", E, TO_MINUTES),
                 TextForm(VORBIS, "DATE", E, codecs.DATE),
                 TextForm(QUICKTIME, f"{_KEYS}creationdate", F, APPLE_DATE),
                 TextForm(QUICKTIME, "ilst:©day", E, APPLE_DATE),

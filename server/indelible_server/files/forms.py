@@ -62,8 +62,8 @@ class Metadata:
     def blocks(self) -> frozenset[Block | TextKind]:
         """The blocks that are there."""
         present = ((Block.XMP, self.xmp), (Block.EXIF, self.exif), (Block.IPTC, self.iptc))
-        own = {self.texts.kind} if self.texts is not None else set()
-        return frozenset({kind for kind, block in present if block is not None} | own)
+        own = self.texts.kinds if self.texts is not None else frozenset()
+        return frozenset(kind for kind, block in present if block is not None) | own
 
     def packet(self) -> Packet:
         """The XMP packet, made if there is none."""
@@ -83,7 +83,7 @@ class Metadata:
             return self.exif is not None or self.takes_exif
         if block is Block.IPTC:
             return self.iptc is not None or self.begins_iptc(policy)
-        return self.texts is not None and self.texts.kind is block
+        return self.texts is not None and block in self.texts.kinds
 
     def begins_iptc(self, policy: Policy) -> bool:
         """Whether an IPTC block is to be made, since there is none."""

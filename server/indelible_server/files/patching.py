@@ -13,12 +13,12 @@ _LEVEL_LIMIT = 64 * 1024
 _PIECE = 4096
 
 
-def trimmed(patch: Patch) -> Patch:
-    """The same change without the bytes that are equal at both ends."""
+def trimmed(patch: Patch, *, to_end: bool = False) -> Patch:
+    """The same change without the bytes that are equal at both ends, or at its front only if it must reach `to_end`."""
     old, new = patch.old, patch.new
     front = _common(old, new)
     shortest = min(len(old), len(new)) - front
-    back = min(_common(old[::-1], new[::-1]), shortest)
+    back = 0 if to_end else min(_common(old[::-1], new[::-1]), shortest)
     return Patch(patch.offset + front, old[front : len(old) - back], new[front : len(new) - back])
 
 
@@ -42,7 +42,7 @@ def painted(source: Source, writes: Sequence[tuple[int, bytes]]) -> tuple[Patch,
     size = source.size
     end = max(size, *(at + len(data) for at, data in writes))
     touched = [(at, min(at + len(data), size)) for at, data in writes if at < size]
-    pieces = [*_joined(touched), *([(size, end)] if end > size else [])]
+    pieces = [*_united(touched), *([(size, end)] if end > size else [])]
     patches = []
     for start, stop in pieces:
         old = source.read(start, stop - start)
@@ -56,7 +56,7 @@ def painted(source: Source, writes: Sequence[tuple[int, bytes]]) -> tuple[Patch,
     return tuple(patch for patch in patches if patch.old != patch.new)
 
 
-def _joined(pieces: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+def _united(pieces: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     """The pieces in their order, those that overlap or touch as one."""
     found: list[tuple[int, int]] = []
     for start, end in sorted(pieces):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .fingerprint import fingerprint
@@ -11,7 +12,7 @@ from .policy import Policy
 from .port import Root
 from .problems import FileProblem, Reason
 from .sidecar import Siblings
-from .survey import Survey, camera_of, survey
+from .survey import NO_BASE, Survey, camera_of, survey
 from .tags import Tags, difference
 
 
@@ -45,17 +46,19 @@ def read(
     target: bytes,
     policy: Policy,
     *,
+    base: Mapping[str, Tags] = NO_BASE,
     sidecar: bytes | None = None,
     siblings: Siblings | None = None,
     details: bool = False,
 ) -> Reading:
     """Read a file and its sidecar.
 
-    `sidecar` is the path of the one that is known to belong to the file; `siblings` are the names in its folder, for
-    a caller who reads the whole folder; `details` asks for the fingerprint too, which costs more reading. Raises
-    `FileProblem` if the file cannot be read or its sidecar is damaged.
+    `base` is what was last verified, per home, so that it shows what others have changed since; `sidecar` the path of
+    the one that is known to belong to the file; `siblings` are the names in its folder, for a caller who reads the
+    whole folder; `details` asks for the fingerprint too, which costs more reading. Raises `FileProblem` if the file
+    cannot be read or its sidecar is damaged.
     """
-    with survey(root, target, policy, sidecar, siblings) as found:
+    with survey(root, target, policy, base, sidecar, siblings) as found:
         return _reading(found, target, policy, details=details)
 
 
@@ -75,7 +78,7 @@ def verify(root: Root, plan: Plan, policy: Policy) -> Reading:
 
 def _reading(found: Survey, target: bytes, policy: Policy, *, details: bool = False) -> Reading:
     homes, container = found.homes, found.container
-    stale = {Home.EMBEDDED: stale_fields(found.embedded.metadata, found.embedded_tags, policy)}
+    stale = {Home.EMBEDDED: stale_fields(found.embedded.metadata, found.told, policy)}
     if found.sidecar:
         stale[Home.SIDECAR] = stale_fields(found.sidecar.metadata, found.sidecar.tags, policy)
     return Reading(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from . import sidecar as sidecars
 from .containers import identify
@@ -24,6 +25,9 @@ from .sidecar import Siblings
 from .tags import Tags, tidy
 from .xmp import Packet
 
+NO_BASE: Mapping[str, Tags] = MappingProxyType({})
+"""Nothing was verified yet."""
+
 
 @dataclass
 class SidecarFile:
@@ -38,7 +42,11 @@ class SidecarFile:
 
 @dataclass
 class Survey:
-    """What was found. `refusal` says why nothing can be embedded; `warnings` what is wrong but does no harm."""
+    """What was found. `refusal` says why nothing can be embedded; `warnings` what is wrong but does no harm.
+
+    `embedded_tags` are what the file holds by the plain reading rule, `told` what it says to those who know what it
+    held before: the two differ where another program has changed one form of a field, and left others as they were.
+    """
 
     folder: Folder
     name: bytes
@@ -48,6 +56,7 @@ class Survey:
     container: Container | None
     embedded: Embedded
     embedded_tags: Tags
+    told: Tags
     sidecar: SidecarFile | None
     refusal: FileProblem | None
     warnings: list[str]
@@ -69,14 +78,19 @@ class Survey:
     def homes(self) -> dict[Home, Tags]:
         """What each home holds; the sidecar comes first, as its values do."""
         found = {Home.SIDECAR: self.sidecar.tags} if self.sidecar else {}
-        return found | {Home.EMBEDDED: self.embedded_tags} if self.container else found
+        return found | {Home.EMBEDDED: self.told} if self.container else found
 
 
 @contextlib.contextmanager
 def survey(
-    root: Root, target: bytes, policy: Policy, known: bytes | None, siblings: Siblings | None
+    root: Root,
+    target: bytes,
+    policy: Policy,
+    base: Mapping[str, Tags] = NO_BASE,
+    known: bytes | None = None,
+    siblings: Siblings | None = None,
 ) -> Iterator[Survey]:
-    """Open and parse. `known` is the path of the sidecar that belongs to the item, as far as is known.
+    """Open and parse. `base` is what was last verified, per home; `known` the path of the item's sidecar, if any is.
 
     Raises `FileProblem` if the file cannot be read, or if its sidecar is damaged.
     """
@@ -90,6 +104,8 @@ def survey(
         refusal = refusal or next(iter(embedded.damage), None)
         warnings = [damage.message for damage in embedded.damage]
         found = _find_sidecar(folder, name, known, siblings, warnings)
+        before = base.get(Home.EMBEDDED) if embedded.metadata.texts else None
+        tags = read_tags(embedded.metadata, policy)
         yield Survey(
             folder=folder,
             name=name,
@@ -98,7 +114,10 @@ def survey(
             format=format_name,
             container=container,
             embedded=embedded,
-            embedded_tags=read_tags(embedded.metadata, policy),
+            embedded_tags=tags,
+            told=tags
+            if before is None or embedded.metadata.texts is None
+            else read_tags(embedded.metadata, policy, before),
             sidecar=_load(folder, found, policy) if found else None,
             refusal=refusal,
             warnings=warnings,

@@ -274,6 +274,14 @@ def _items_by_text(element: etree._Element) -> dict[str, etree._Element]:
     return {tidy(_text_of(item)): item for item in reversed(items)}
 
 
+def resized(packet: bytes, length: int) -> bytes | None:
+    """A writable packet, made this long by its padding; None if it cannot be."""
+    end = packet.rfind(_END)
+    content = packet[: max(end, 0)].rstrip() + b"\n"
+    blank = length - len(content) - len(_END)
+    return content + _blank(blank) + _END if end >= 0 and blank >= 0 else None
+
+
 def _blank(length: int) -> bytes:
     """White space in lines, so that editors which show the packet stay readable.
 

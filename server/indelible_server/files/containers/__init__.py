@@ -6,36 +6,50 @@ from collections.abc import Mapping
 
 from ..media import MediaFile
 from ..problems import FileProblem, Reason
+from .aiff import Aiff
+from .avi import Avi
 from .container import Container
+from .flac import Flac
 from .gif import Gif
 from .heif import Heif
 from .jp2 import Jp2
 from .jpeg import Jpeg
 from .jxl import Jxl
+from .mp3 import Mp3
+from .ogg import Ogg
 from .pdf import Pdf
 from .png import Png
 from .psd import Psd
 from .quicktime import QuickTime
 from .svg import Svg
 from .tiff import TiffImage
+from .wav import Wav
+from .webp import WebP
 
 MODULES: Mapping[str, type[Container]] = {
-    "JPEG": Jpeg,
+    "3GP": QuickTime,
+    "AIFF": Aiff,
+    "AVI": Avi,
+    "AVIF": Heif,
+    "DNG": TiffImage,
+    "FLAC": Flac,
     "GIF": Gif,
+    "HEIC": Heif,
+    "JPEG 2000": Jp2,
+    "JPEG XL": Jxl,
+    "JPEG": Jpeg,
+    "M4A": QuickTime,
+    "MOV": QuickTime,
+    "MP3": Mp3,
+    "MP4": QuickTime,
+    "Ogg": Ogg,
+    "PDF": Pdf,
     "PNG": Png,
     "PSD": Psd,
     "SVG": Svg,
-    "HEIC": Heif,
-    "AVIF": Heif,
-    "JPEG 2000": Jp2,
-    "JPEG XL": Jxl,
-    "MP4": QuickTime,
-    "MOV": QuickTime,
-    "3GP": QuickTime,
-    "M4A": QuickTime,
     "TIFF": TiffImage,
-    "DNG": TiffImage,
-    "PDF": Pdf,
+    "WAV": Wav,
+    "WebP": WebP,
 }
 """The formats that tags are embedded into, by name."""
 

@@ -32,7 +32,7 @@ class Container:
     """How a file of the format can be written; which way it is depends on the file."""
     places = "XMP"
     """What is written in such a file, for people."""
-    note = ""
+    remark = ""
     """What people should know about the format, if there is anything."""
     xmp_yields = True
     """Whether padding of XMP makes up for what other blocks gain, since they lie in one chain."""

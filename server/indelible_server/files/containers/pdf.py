@@ -148,8 +148,10 @@ class Pdf(Container):
             self._photoshop = find_resources(self._document, root)
             self._resources = self._document.data(self._photoshop) if self._photoshop else None
             self._exif = exif_of(self._resources) if self._resources else None
-        except FileProblem as damage:
-            self.refuse(damage.reason, damage.message)
+        except FileProblem as problem:
+            if problem.reason not in (Reason.CORRUPT, Reason.UNSUPPORTED, Reason.TOO_LARGE):
+                raise
+            self.refuse(problem.reason, problem.message)
 
     def _find_metadata(self) -> Indirect | None:
         reference = self._root.dictionary.get("Metadata")

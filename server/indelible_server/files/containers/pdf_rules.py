@@ -15,6 +15,7 @@ _FIELDS_LIMIT = 100
 _LOOK = 64 * 1024
 _SIGNATURE = re.compile(rb"/ByteRange[\0\t\n\f\r ]*\[")
 _SIGNATURES_EXIST = 1
+_PERMISSIONS = ("DocMDP", "UR3", "UR")
 
 _ARCHIVAL = "{http://www.aiim.org/pdfa/ns/id/}part"
 _NEED_TITLE = (
@@ -34,7 +35,8 @@ _PREDEFINED_SINCE_2 = re.compile(r"xmp:(Label|Rating)|xmpDM:shotDate")
 
 def is_signed(document: Document, root: Dictionary, size: int) -> bool:
     """Whether someone has signed the first `size` bytes, as far as a limited look can tell."""
-    if document.resolve(root.get("Perms")) is not None:
+    permissions = document.resolve(root.get("Perms"))
+    if isinstance(permissions, Dictionary) and any(key in permissions for key in _PERMISSIONS):
         return True
     for start in (0, max(size - _LOOK, 0)):
         if _SIGNATURE.search(document.source.read(start, min(_LOOK, size - start))):
