@@ -11,7 +11,7 @@ from indelible_server.files.containers.blocks import Blocks
 from indelible_server.files.containers.pdf import Pdf
 from indelible_server.files.containers.pdf_text import string_of, text_of
 from indelible_server.files.photoshop import head_of, packed
-from indelible_server.files.plan import Mode
+from indelible_server.files.plan import Home, Mode
 from indelible_server.files.tags import Tags
 from PIL import PdfParser
 from unit.files.library import Library, packet
@@ -281,26 +281,41 @@ def archival(part: int, more: str = "") -> bytes:
     return with_table(catalog(b"/Metadata 5 0 R"), {4: b"<</Author (A)>>", 5: metadata(about)})
 
 
+PLAIN: Tags = {"title": "T", "keywords": ["k"], "copyright": "c", "gps": {"lat": 1.0, "lon": 2.0}, "creators": ["B"]}
+
+
 @pytest.mark.parametrize(
-    ("part", "tags", "mode"),
+    ("part", "beyond", "held"),
     [
-        (1, {"title": "T", "keywords": ["k"], "copyright": "c", "gps": {"lat": 1.0, "lon": 2.0}}, Mode.APPEND),
-        (1, {"rating": 3}, Mode.SIDECAR),
-        (2, {"rating": 3, "label": "Red"}, Mode.APPEND),
-        (2, {"keywords": ["a|b"]}, Mode.SIDECAR),
-        (1, {"creators": ["A", "B"]}, Mode.SIDECAR),
-        (2, {"creators": ["A", "B"]}, Mode.APPEND),
+        (1, {}, {}),
+        (1, {"rating": 3, "event": "E"}, {}),
+        (2, {"rating": 3, "event": "E"}, {"rating": 3}),
+        (2, {"keywords": ["a|b"], "flag": 1}, {"keywords": ["b"]}),
     ],
 )
-def test_an_archival_file_gets_only_properties_that_its_standard_knows(
-    library: Library, part: int, tags: Tags, mode: Mode
+def test_an_archival_file_gets_what_its_standard_knows_and_a_sidecar_holds_the_rest(
+    library: Library, part: int, beyond: Tags, held: Tags
 ) -> None:
     key = library.add("a.pdf", archival(part))
+    wanted = PLAIN | beyond
 
-    planned = library.write(key, tags)
+    planned = library.write(key, wanted)
 
-    assert planned.mode is mode
-    assert (f"PDF/A-{part}" in planned.note) == (mode is Mode.SIDECAR)
+    reading = library.read(key)
+    assert planned.mode is Mode.APPEND
+    assert (planned.sidecar is not None) == bool(beyond)
+    assert reading.homes[Home.EMBEDDED] == PLAIN | held
+    assert reading.tags == wanted
+    assert not library.plan(key, wanted, base=dict(reading.homes)).files
+    assert library.write(key, {"title": "U"}).mode is Mode.PATCH
+    assert library.read(key).tags == wanted | {"title": "U"}
+
+
+def test_an_archival_file_of_the_first_part_has_one_author(library: Library) -> None:
+    planned = library.write(library.add("a.pdf", archival(1)), {"creators": ["A", "B"]})
+
+    assert planned.mode is Mode.SIDECAR
+    assert "one author" in planned.note
 
 
 def test_a_file_for_print_keeps_a_title(library: Library) -> None:

@@ -17,7 +17,7 @@ from .container import Container, Range
 from .pdf_document import Document
 from .pdf_objects import Dictionary, Reference, damaged
 from .pdf_photoshop import exif_of, find_resources, with_exif
-from .pdf_rules import check_standards, is_signed
+from .pdf_rules import allowed_properties, check_standards, is_signed
 from .pdf_source import Indirect
 from .pdf_text import string_of, text_of
 from .pdf_update import stream_source, update_of
@@ -31,7 +31,7 @@ class Pdf(Container):
 
     ways = (Mode.PATCH, Mode.APPEND)
     places = "XMP; the information dictionary"
-    note = "PDF/A files that the tags have no place in, signed and encrypted ones go to a sidecar"
+    remark = "PDF/A has a place for some properties only, and the others go to a sidecar too"
 
     def __init__(self, media: MediaFile) -> None:
         super().__init__(media)
@@ -45,6 +45,7 @@ class Pdf(Container):
         self._info = self._of_trailer("Info")
         self._metadata = self._find_metadata()
         self._packet = document.data(self._metadata) if self._metadata else b""
+        self.xmp_props = allowed_properties(self._packet)
         self._photoshop: Indirect | None = None
         self._resources: bytes | None = None
         self._exif: bytes | None = None
