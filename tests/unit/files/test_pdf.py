@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 
 import pytest
@@ -63,8 +64,11 @@ def with_table(
     return content + table + end + b"startxref\n%d\n%%%%EOF\n" % len(content)
 
 
-def with_stream(root: bytes, *, predicted: bool = True, trailer: bytes = b"") -> bytes:
-    """A PDF file whose cross-references are a stream, and whose catalog and information are in an object stream."""
+def with_stream(root: bytes, *, predicted: bool = True, plain_rows: int = 99, trailer: bytes = b"") -> bytes:
+    """A PDF file whose cross-references are a stream, and whose catalog and information are in an object stream.
+
+    Predicted rows are differences to the row above, but for each `plain_rows`th one.
+    """
     head = b"1 0 4 %d " % (len(root) + 1)
     inside = stream(head + root + b" " + INFO, b"/Type /ObjStm /N 2 /First %d " % len(head), packed=True)
     content, offsets = laid_out({**PAGES, 5: inside}, b"%PDF-1.5\n")
@@ -73,8 +77,11 @@ def with_stream(root: bytes, *, predicted: bool = True, trailer: bytes = b"") ->
     dictionary = b"/Type /XRef /Size 7 /W [1 3 1] /Root 1 0 R /Info 4 0 R %s %s " % (IDENTIFIER, trailer)
     if predicted:
         above = [bytes(5), *rows[:-1]]
-        pairs = zip(rows, above, strict=True)
-        rows = [b"\2" + bytes((a - b) & 255 for a, b in zip(row, up, strict=True)) for row, up in pairs]
+        steps = [
+            bytes((a - b) & 255 for a, b in zip(row, up, strict=True)) for row, up in zip(rows, above, strict=True)
+        ]
+        pairs = enumerate(zip(rows, steps, strict=True), 1)
+        rows = [b"\2" + step if at % plain_rows else b"\0" + row for at, (row, step) in pairs]
         dictionary += b"/DecodeParms <</Predictor 12 /Columns 5>> "
     section = stream(b"".join(rows), dictionary, packed=True)
     return content + b"6 0 obj\n" + section + b"\nendobj\nstartxref\n%d\n%%%%EOF" % len(content)
@@ -101,8 +108,10 @@ def test_all_that_was_in_the_file_stays_and_every_field_is_read_back(library: Li
 
     assert library.write(key, EVERYTHING).mode is Mode.APPEND
 
-    assert library.bytes_of(key).startswith(content)
+    update = library.bytes_of(key)[len(content) :]
+    assert library.bytes_of(key) == content + update
     assert library.read(key).tags == EVERYTHING
+    assert max(map(int, re.findall(rb"\n(\d+) 0 obj", update))) < int(re.findall(rb"/Size (\d+)", update)[-1])
 
 
 @pytest.mark.tool("exiftool")
@@ -318,6 +327,12 @@ def test_an_archival_file_of_the_first_part_has_one_author(library: Library) -> 
     assert "one author" in planned.note
 
 
+def test_rows_that_are_no_differences_are_read_too(library: Library) -> None:
+    key = library.add("a.pdf", with_stream(catalog(), plain_rows=2))
+
+    assert library.read(key).tags == {"title": "Old", "creators": ["Someone"]}
+
+
 def test_a_file_for_print_keeps_a_title(library: Library) -> None:
     body = "<dc:title><rdf:Alt><rdf:li xml:lang='x-default'>t</rdf:li></rdf:Alt></dc:title>"
     objects = {4: b"<</Title (t) /GTS_PDFXVersion (PDF/X-4)>>", 5: metadata(body)}
@@ -347,6 +362,7 @@ def test_what_photoshop_keeps_beside_a_page_says_the_same(library: Library) -> N
 
     found = exiftool(library.path / "a.pdf")
     assert library.bytes_of(key).startswith(PHOTOSHOP)
+    assert re.search(rb"6 0 obj\n<</Size (\d+) /Length \1>>", library.bytes_of(key)[len(PHOTOSHOP) :])
     assert (found["IPTC:ObjectName"], found["XMP-dc:Title"], found["PDF:Title"]) == ("new", "new", "new")
     assert (found["IFD0:ImageDescription"], found["PDF:Subject"]) == ("other", "other")
 
