@@ -93,6 +93,7 @@ def open_blocks(container: Container | None) -> Embedded:
         iptc=_try(Iptc.parse, iptc, damage),
         texts=container.texts,
         takes_xmp=container.takes_xmp,
+        xmp_props=container.xmp_props,
         takes_exif=container.takes_exif,
         takes_iptc=container.takes_iptc,
         iptc_is_newer=resources is not None and iptc is not None and resources.is_older_than(iptc),
