@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from .media import MediaFile
 from .plan import Guard, Mode, Patch
@@ -34,27 +34,38 @@ def _common(a: bytes, b: bytes) -> int:
 
 def shift_of(patches: Sequence[Patch], offset: int) -> int:
     """How far the byte at `offset` moves."""
-    return sum(_growth(patch) for patch in patches if patch.offset < offset)
+    return grown(patch for patch in patches if patch.offset < offset)
 
 
 def _growth(patch: Patch) -> int:
     return len(patch.new) - len(patch.old)
 
 
+def grown(patches: Iterable[Patch]) -> int:
+    """By how much the patches make the file longer."""
+    return sum(_growth(patch) for patch in patches)
+
+
+def spliced(data: bytes, patches: Sequence[Patch], start: int = 0) -> bytes:
+    """The data, which is at `start` in the file, with the patches made."""
+    pieces, position = [], 0
+    for patch in patches:
+        pieces += [data[position : patch.offset - start], patch.new]
+        position = patch.offset - start + len(patch.old)
+    return b"".join([*pieces, data[position:]])
+
+
 def levelled(media: MediaFile, patches: Sequence[Patch]) -> Sequence[Patch]:
     """The same change with patches that keep their lengths, if what one block gains another gives close by."""
     moving = [index for index, patch in enumerate(patches) if len(patch.old) != len(patch.new)]
-    if not moving or sum(_growth(patch) for patch in patches) != 0:
+    if not moving or grown(patches) != 0:
         return patches
     first, last = moving[0], moving[-1]
     start, end = patches[first].offset, patches[last].offset + len(patches[last].old)
     if end - start > _LEVEL_LIMIT:
         return patches
-    old, new, position = media.read(start, end - start), b"", start
-    for patch in patches[first : last + 1]:
-        new += old[position - start : patch.offset - start] + patch.new
-        position = patch.offset + len(patch.old)
-    return [*patches[:first], Patch(start, old, new), *patches[last + 1 :]]
+    old = media.read(start, end - start)
+    return [*patches[:first], Patch(start, old, spliced(old, patches[first : last + 1], start)), *patches[last + 1 :]]
 
 
 def way(patches: Sequence[Patch], size: int) -> Mode:

@@ -93,7 +93,7 @@ def test_frames_of_others_stay_as_they_are_and_in_order(library: Library, versio
 def test_a_second_write_is_patched_in_place_even_behind_a_large_picture(library: Library) -> None:
     cover = frame(b"APIC", b"\0image/jpeg\0\3\0" + b"\xff" * 300_000)
     key = library.add("a.mp3", tag(frame(b"TIT2", text("Old")), cover) + sound(2000))
-    library.write(key, {"title": "T"})
+    library.write(key, {"rating": 1})
     size = len(library.bytes_of(key))
 
     for number in range(60):
@@ -149,9 +149,9 @@ def test_only_the_comment_without_a_description_is_ours_and_other_languages_stay
     key = library.add("a.mp3", tag(*(frame(b"COMM", content) for content in comments)) + sound())
     assert library.read(key).tags == {"description": "Old"}
 
-    library.write(key, {"description": "New"})
+    library.write(key, {"description": "A new one"})
     found = [data for kind, data in frames_of(library.bytes_of(key)) if kind == b"COMM"]
-    assert sorted(found) == sorted([b"\0engOther\0keep", b"\0eng\0New", b"\0deu\0Alt", b"\0fra\0New"])
+    assert found == [b"\0engOther\0keep", b"\0eng\0A new one", b"\0deu\0Alt", b"\0fra\0A new one"]
 
     library.write(key, {"description": None})
     assert [data for kind, data in frames_of(library.bytes_of(key)) if kind == b"COMM"] == [comments[0]]
@@ -165,11 +165,11 @@ def test_ratings_of_known_owners_follow_and_counters_stay(library: Library) -> N
 
     library.write(key, {"rating": 5})
     found = [data for kind, data in frames_of(library.bytes_of(key)) if kind == b"POPM"]
-    assert found == [RATED + b"\xff\0\0\0\5", b"no@email\0\xff", ratings[2]]
+    assert found == [ratings[2], RATED + b"\xff\0\0\0\5", b"no@email\0\xff"]
 
     library.write(key, {"rating": None})
     found = [data for kind, data in frames_of(library.bytes_of(key)) if kind == b"POPM"]
-    assert found == [RATED + b"\0\0\0\0\5", ratings[2]]
+    assert found == [ratings[2], RATED + b"\0\0\0\0\5"]
     assert library.read(key).tags == {}
 
 
@@ -197,7 +197,8 @@ def test_dates_and_performers_that_say_something_else_stay(library: Library) -> 
 
     library.write(key, {"taken_at": "2020-01-01", "creators": ["Ann"]})
 
-    assert frames_of(library.bytes_of(key))[:2] == [(b"TYER", text("1985")), (b"TPE1", text("The Band"))]
+    found = dict(frames_of(library.bytes_of(key)))
+    assert (found[b"TYER"], found[b"TPE1"]) == (text("1985"), text("The Band"))
 
 
 def test_performers_follow_creators_in_the_way_they_are_listed(library: Library) -> None:
@@ -233,7 +234,7 @@ def test_the_oldest_tag_is_in_step_and_keeps_its_track(library: Library, track: 
 
 
 def test_what_was_not_synchronised_is_read_and_kept(library: Library) -> None:
-    others = [(b"APIC", b"\0image/jpeg\0\3\0\xff\xe0\xff\0\xff"), (b"TPE1", b"\1\xff\xfeA\0")]
+    others = [(b"APIC", b"\0image/jpeg\0\3\0\xff\xe0\xff\0\xff"), (b"TALB", b"\1\xff\xfeA\0")]
     frames = [frame(b"TIT2", b"\1\xff\xfeO\0"), *(frame(kind, data) for kind, data in others)]
     body = b"".join(frames).replace(b"\xff", b"\xff\0")
     key = library.add("a.mp3", tag(body, flags=0x80) + sound())

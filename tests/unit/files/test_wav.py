@@ -118,7 +118,7 @@ def test_an_id3_tag_is_in_step(library: Library, padding: int) -> None:
 
 
 def test_odd_sound_without_its_pad_gets_one(library: Library) -> None:
-    content = wav(chunk(b"data", b"odd")[:-1])
+    content = wav(chunk(b"data", b"odd")[:-1])[:-1]
     key = library.add("a.wav", content)
 
     library.write(key, {"title": "T"})

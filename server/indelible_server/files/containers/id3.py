@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..media import MediaFile
+from ..patching import grown, spliced
 from ..plan import Patch
 from ..problems import FileProblem, Reason
 from . import id3_frames as frames_of
@@ -57,6 +58,10 @@ class Frame:
     flags: bytes = b"\0\0"
 
 
+Renewal = tuple[Frame, bytes | None]
+"""A frame and its new content; None if it is to be removed."""
+
+
 class Tag:
     """A tag of version 2.2, 2.3 or 2.4. Only our frames are read, and only they change.
 
@@ -105,28 +110,43 @@ class Tag:
         """What makes the texts these (none of a key removes it) and, unless it is None, the packet this.
 
         What keeps its length stays where it is. What does not is put behind the last frame, where the padding gives
-        it room: from then on the large frames of others lie before it, and need not move again.
+        it room: from then on the large frames of others lie before it, and need not move again. If the tag has to
+        grow, and all that follows has to move, all of ours is put there at once.
         """
-        changes = self._packet_change(xmp) if xmp is not None else []
-        for key, values in texts.items():
-            if key in self._ours:
-                changes += self._text_changes(key, values)
-        patches, behind = [], b""
-        for frame, content in changes:
-            old = self._read(frame.start, frame.end - frame.start) if frame.end else b""
-            new = self._framed(frame, content) if content is not None else b""
-            if len(old) == len(new):
-                patches.append(Patch(frame.start, old, new))
-            else:
-                behind += new
-                if old:
-                    patches.append(Patch(frame.start, old, b""))
-        patches.sort(key=lambda patch: patch.offset)
+        groups = [self._packet_change(xmp)] if xmp is not None else []
+        groups += [self._text_changes(key, values) for key, values in texts.items() if key in self._ours]
+        patches, behind = self._placed(groups, gather=False)
+        if len(behind) + grown(patches) > self._end - self._frames_end:
+            changing = [frame for group in groups for frame, _ in group]
+            rest = ([frame for frame in found if frame not in changing] for found in self._ours.values())
+            groups += [[(frame, self._content(frame)) for frame in found] for found in rest]
+            patches, behind = self._placed(groups, gather=True)
         return self._moved([patch for patch in self._padded(patches, behind) if patch.old != patch.new])
+
+    def _placed(self, groups: Sequence[Sequence[Renewal]], *, gather: bool) -> tuple[list[Patch], bytes]:
+        """The patches to frames where they are, and the frames to be put behind: all, if they are to be gathered.
+
+        Those of a group stay together: which one is the first has a meaning.
+        """
+        patches, behind = [], b""
+        for group in groups:
+            changes = [
+                Patch(
+                    frame.start,
+                    self._read(frame.start, frame.end - frame.start),
+                    self._framed(frame, content) if content is not None else b"",
+                )
+                for frame, content in group
+            ]
+            if gather or any(len(change.old) != len(change.new) for change in changes):
+                behind += b"".join(change.new for change in changes)
+                changes = [Patch(change.offset, change.old, b"") for change in changes if change.old]
+            patches += changes
+        return sorted(patches, key=lambda patch: patch.offset), behind
 
     def _padded(self, patches: list[Patch], behind: bytes) -> list[Patch]:
         """The patches, the frames to be put behind, and the padding and the head's length as they are to be."""
-        growth = len(behind) + sum(len(patch.new) - len(patch.old) for patch in patches)
+        growth = len(behind) + grown(patches)
         room = self._end - self._frames_end
         if growth <= room:
             taken = self._read(self._frames_end, max(growth, 0))
@@ -136,7 +156,7 @@ class Tag:
             return [*self._told(room - growth), *patches, rest]
         added = PADDING + (self.length + growth) % 2
         behind += bytes(added)
-        growth = len(behind) + sum(len(patch.new) - len(patch.old) for patch in patches)
+        growth = len(behind) + grown(patches)
         size = _syncsafe(self.length - HEAD + growth)
         return [
             Patch(HEAD - 4, self._read(HEAD - 4, 4), size),
@@ -271,27 +291,27 @@ class Tag:
         text = f"{year}-{day[2:]}-{day[:2]}" if len(day) == 4 else year
         return f"{text}T{time[:2]}:{time[2:]}" if len(day) == len(time) == 4 else text
 
-    def _packet_change(self, xmp: bytes) -> list[tuple[Frame, bytes | None]]:
+    def _packet_change(self, xmp: bytes) -> list[Renewal]:
         found = self._ours.get("XMP", [_new(b"PRIV")])
         return [(found[0], XMP + xmp)]
 
-    def _text_changes(self, key: str, values: Sequence[str]) -> list[tuple[Frame, bytes | None]]:
+    def _text_changes(self, key: str, values: Sequence[str]) -> list[Renewal]:
         found = self._ours[key]
         if key == "TYER":
             return self._date_changes(found, values[0] if values else "")
+        first, *others = found
         if key == "TPE1" and values:
-            new: list[bytes | None] = [frames_of.with_names(values, self._content(found[0]), self.version)]
+            new: bytes | None = frames_of.with_names(values, self._content(first), self.version)
         else:
-            new = [self._renewed(key, frame, values[0] if values else None) for frame in found[:1]]
-        first = self._text(key, found[0])
-        return [(found[0], new[0]), *(self._repeated(key, frame, first, values) for frame in found[1:])]
+            new = self._renewed(key, first, values[0] if values else None)
+        return [(first, new), *((frame, self._repeated(key, frame, first, values)) for frame in others)]
 
-    def _repeated(self, key: str, frame: Frame, first: str, values: Sequence[str]) -> tuple[Frame, bytes | None]:
-        """What becomes of a further frame of the same key: a rating of another program, a comment in other words."""
-        follows = key == "POPM" or (key == "COMM" and self._text(key, frame) == first)
+    def _repeated(self, key: str, frame: Frame, first: Frame, values: Sequence[str]) -> bytes | None:
+        """A further frame of the same key: a rating of another program, or a comment in another language."""
+        follows = key == "POPM" or (key == "COMM" and self._text(key, frame) == self._text(key, first))
         if key == "COMM" and values and not follows:
-            return frame, self._content(frame)
-        return frame, self._renewed(key, frame, values[0] if values and follows else None)
+            return self._content(frame)
+        return self._renewed(key, frame, values[0] if values and follows else None)
 
     def _renewed(self, key: str, frame: Frame, text: str | None) -> bytes | None:
         """The frame's content with another text; None if it is to be removed."""
@@ -306,12 +326,12 @@ class Tag:
         texts = [first, text] if key == "TXXX:KEYWORDS" else [text, *rest]
         return frames_of.with_texts(texts, old, self.version)
 
-    def _date_changes(self, found: Sequence[Frame], date: str) -> list[tuple[Frame, bytes | None]]:
+    def _date_changes(self, found: Sequence[Frame], date: str) -> list[Renewal]:
         present = {frame.kind: frame for frame in reversed(found)}
         day, _, time = date.partition("T")
         year, _, rest = day.partition("-")
         wanted = {b"TYER": year, b"TDAT": rest[3:] + rest[:2] if len(rest) == 5 else "", b"TIME": time.replace(":", "")}
-        changes: list[tuple[Frame, bytes | None]] = [(f, None) for f in found if f is not present[f.kind]]
+        changes: list[Renewal] = [(f, None) for f in found if f is not present[f.kind]]
         for kind, text in wanted.items():
             if kind in present or text:
                 frame = present.get(kind) or _new(kind)
@@ -358,20 +378,6 @@ def new_tag(xmp: bytes) -> bytes:
     frame = b"PRIV" + len(content).to_bytes(4, "big") + bytes(2) + content
     body = frame + bytes(PADDING + len(frame) % 2)
     return MAGIC + bytes([_NEW_VERSION, 0, 0]) + _syncsafe(len(body)) + body
-
-
-def spliced(data: bytes, patches: Sequence[Patch], start: int = 0) -> bytes:
-    """The data, which is at `start` in the file, with the patches made."""
-    return b"".join(_pieces(data, patches, start))
-
-
-def _pieces(data: bytes, patches: Sequence[Patch], start: int) -> Iterator[bytes]:
-    position = 0
-    for patch in patches:
-        yield data[position : patch.offset - start]
-        yield patch.new
-        position = patch.offset - start + len(patch.old)
-    yield data[position:]
 
 
 def _new(kind: bytes) -> Frame:
