@@ -302,16 +302,33 @@ def library_packet(content: bytes) -> bytes:
     return content[content.index(b"<?xpacket begin") : content.index(end) + len(end)]
 
 
-def ape(*keys: bytes) -> bytes:
+def ape(head: bool = True, **items: bytes) -> bytes:
     """An APE tag with these items."""
-    items = b"".join(bytes([1, 0, 0, 0, 0, 0, 0, 0]) + key + b"\0x" for key in keys)
-    numbers = (2000).to_bytes(4, "little") + (len(items) + 32).to_bytes(4, "little") + len(keys).to_bytes(4, "little")
-    return b"APETAGEX" + numbers + b"\0\0\0\xa0" + bytes(8) + items + b"APETAGEX" + numbers + b"\0\0\0\x80" + bytes(8)
+    body = b"".join(
+        len(value).to_bytes(4, "little") + bytes(4) + key.encode() + b"\0" + value for key, value in items.items()
+    )
+    numbers = (2000).to_bytes(4, "little") + (len(body) + 32).to_bytes(4, "little") + len(items).to_bytes(4, "little")
+    ends = [b"APETAGEX" + numbers + flags + bytes(8) for flags in (b"\0\0\0\xa0", b"\0\0\0\x80" if head else bytes(4))]
+    return (ends[0] if head else b"") + body + ends[1]
+
+
+@pytest.mark.parametrize("head", [True, False])
+def test_texts_of_an_ape_tag_are_in_step_and_its_other_items_stay(library: Library, head: bool) -> None:
+    old = ape(head, Title=b"Old", Genre=b"Jazz", COMMENT=b"Words\0More", Artist=b"Ann\0Bob", Keywords=b"a\0b")
+    key = library.add("a.mp3", sound() + old + v1(b"Old"))
+    assert library.read(key).tags == {"title": "Old", "description": "Words", "keywords": ["a", "b"]}
+    library.write(key, {"creators": ["Ann", "Bob"]})
+
+    library.write(key, {"title": "Füße", "description": "D", "creators": ["Cyd"], "keywords": None})
+
+    new = ape(head, Title="Füße".encode(), Genre=b"Jazz", COMMENT=b"D\0More", Artist=b"Cyd")
+    assert library.bytes_of(key).endswith(sound() + new + v1(b"F\xfc\xdfe"))
+    assert library.read(key).tags == {"title": "Füße", "description": "D", "creators": ["Cyd"]}
 
 
 def test_other_trailers_stay_behind_the_sound(library: Library) -> None:
     lyrics = b"LYRICSBEGININD0000200" + b"000021" + b"LYRICS200"
-    trailers = ape(b"REPLAYGAIN_TRACK_GAIN") + lyrics + v1()
+    trailers = ape(REPLAYGAIN_TRACK_GAIN=b"1 dB") + lyrics + v1()
     key = library.add("a.mp3", sound() + trailers)
 
     library.write(key, {"title": "Old", "rating": 1})
@@ -340,7 +357,9 @@ XMP = frame(b"PRIV", b"XMP\0" + packet(""))
         (sound() + b"3DI\4\0\x10\0\0\0\0", "behind the sound"),
         (sound() + v1() + v1(), "several ID3v1"),
         (sound() + b"TAG+" + bytes(223) + v1(), "extended ID3v1"),
-        (sound() + ape(b"Title"), "APE tag"),
+        (sound() + ape(Title=b"a") + ape(Title=b"b"), "several APE tags"),
+        (sound() + ape(Title=b"a").replace(b"\1\0\0\0\0", b"\2\0\0\0\0"), "APE tag is damaged"),
+        (sound() + ape(Title=b"a")[32:], "APE tag is damaged"),
         (tag() + b"\xff\xf1\x50\x80" * 100, "AAC"),
         (b"no sound at all" * 100, "no sound"),
     ],
@@ -379,9 +398,9 @@ def test_the_time_is_told_by_the_first_frame_and_the_sound_is_the_content(librar
 def test_hostile_bytes_never_crash_nor_hang_the_parser(data: st.DataObject) -> None:
     frames = [frame(b"TIT2", text("T")), frame(b"COMM", b"\1eng\xff\xfe\0\0\xff\xfeA\0"), PICTURE, NORM, PRIVATE, XMP]
     dates = [frame(b"TYER", text("2001")), frame(b"TDAT", text("0302")), frame(b"POPM", RATED + b"\x40\0")]
-    whole = tag(*frames, *dates, padding=50) + sound(2) + ape(b"x") + v1()
+    whole = tag(*frames, *dates, padding=50) + sound(2) + ape(Title=b"x", Genre=b"y") + v1()
     media = damaged(data, whole)
-    new = dict.fromkeys(("TIT2", "COMM", "TXXX:KEYWORDS", "TPE1", "v1:title"), ("N",))
+    new = dict.fromkeys(("TIT2", "COMM", "TXXX:KEYWORDS", "TPE1", "v1:title", "APE:Title"), ("N",))
     try:
         container = Mp3(media)  # type: ignore[arg-type] # reads like a MediaFile
         container.set_blocks(Blocks(xmp=container.xmp or b"x" * 1000, texts={**new, "POPM": ("255",), "TYER": ()}))
