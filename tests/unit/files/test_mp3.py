@@ -312,6 +312,30 @@ def ape(head: bool = True, **items: bytes) -> bytes:
     return (ends[0] if head else b"") + body + ends[1]
 
 
+def footed(*frames: bytes) -> bytes:
+    """A tag of 2.4 that can be found from its end."""
+    whole = tag(*frames, version=4, flags=0x10)
+    return whole + b"3DI" + whole[3:10]
+
+
+@pytest.mark.parametrize("behind", [True, False])
+def test_a_tag_with_a_foot_keeps_it_and_is_not_padded(library: Library, behind: bool) -> None:
+    old = footed(frame(b"TIT2", text("Old"), 4), frame(b"TALB", text("Album"), 4))
+    key = library.add("a.mp3", sound() + old + v1(b"Old") if behind else old + sound())
+    assert library.read(key).tags == {"title": "Old"}
+
+    library.write(key, {"title": "A longer one"})
+
+    after = library.bytes_of(key)
+    assert library.read(key).tags == {"title": "A longer one"}
+    frames = [frame(b"TALB", text("Album"), 4), frame(b"TIT2", text("A longer one"), 4)]
+    if behind:
+        assert after.endswith(sound() + footed(*frames) + v1(b"A longer one"))
+    else:
+        held = frame(b"PRIV", b"XMP\0" + library_packet(after), 4)
+        assert after == footed(frames[0], held, frames[1]) + sound()
+
+
 @pytest.mark.parametrize("head", [True, False])
 def test_texts_of_an_ape_tag_are_in_step_and_its_other_items_stay(library: Library, head: bool) -> None:
     old = ape(head, Title=b"Old", Genre=b"Jazz", COMMENT=b"Words\0More", Artist=b"Ann\0Bob", Keywords=b"a\0b")
@@ -350,11 +374,13 @@ XMP = frame(b"PRIV", b"XMP\0" + packet(""))
         (tag(b"\0\0\0\x0b\1\x20\5\0\0\0\0", version=4, flags=0x40) + sound(), "checksum"),
         (tag(b"\0\0\0\x7f\0\0", flags=0x40) + sound(), "damaged"),
         (bytes(5) + tag() + sound(), "before the sound"),
-        (tag(version=4, flags=0x10) + sound(), "footer"),
+        (tag(version=3, flags=0x10) + sound(), "not known"),
+        (tag() + sound() + footed(frame(b"TIT2", text("T"), 4)), "several ID3 tags"),
+        (sound() + footed(XMP), "not understood"),
         (tag(version=5) + sound(), "unknown version"),
         (tag(frame(b"SEEK", bytes(4), 4), version=4) + sound(), "further on"),
         (tag() + tag() + sound(), "before the sound"),
-        (sound() + b"3DI\4\0\x10\0\0\0\0", "behind the sound"),
+        (sound() + b"3DI\4\0\x10\0\0\0\0", "unknown version"),
         (sound() + v1() + v1(), "several ID3v1"),
         (sound() + b"TAG+" + bytes(223) + v1(), "extended ID3v1"),
         (sound() + ape(Title=b"a") + ape(Title=b"b"), "several APE tags"),

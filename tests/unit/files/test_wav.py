@@ -186,7 +186,7 @@ XMP = chunk(b"_PMX", packet(""))
         (wav(SOUND, XMP, XMP), "several XMP packets"),
         (wav(SOUND, info(), info()), "several lists"),
         (wav(SOUND, chunk(b"id3 ", tag(frame(b"PRIV", b"XMP\0" + packet(""))))), "XMP in its ID3 tag"),
-        (wav(SOUND, chunk(b"id3 ", tag(version=4, flags=0x10))), "footer"),
+        (wav(SOUND, chunk(b"id3 ", tag(flags=0x10))), "not known"),
         (wav(SOUND, chunk(b"LIST", b"INFOINAM\xff\0\0\0")), "chunks are damaged"),
         (wav(SOUND, chunk(b"CSET", bytes(8))), "alphabet"),
         (wav(SOUND)[:-10], "shorter than it says"),

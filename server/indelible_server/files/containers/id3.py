@@ -18,7 +18,7 @@ PADDING = 2048
 """Room that a tag is given when it has to grow."""
 XMP = b"XMP\0"
 _NEW_VERSION = 3
-_UNSYNCHRONISED, _EXTENDED, _EXPERIMENTAL = 0x80, 0x40, 0x20
+_UNSYNCHRONISED, _EXTENDED, _EXPERIMENTAL, _FOOT = 0x80, 0x40, 0x20, 0x10
 _SIZE_LIMIT = 0x0FFFFFFF
 _FRAMES_LIMIT = 16_384
 _FRAME_LIMIT = 16 * 1024 * 1024
@@ -79,10 +79,11 @@ class Tag:
         if max(head[6:]) > 0x7F:
             raise FileProblem(Reason.CORRUPT, "the ID3 tag's length is damaged")
         self.version, self._flags = head[3], head[5]
-        self.length = HEAD + _number(head[6:], 7)
+        self._has_foot = self.version == 4 and bool(self._flags & _FOOT)
+        self._end = HEAD + number(head[6:])
+        self.length = self._end + (HEAD if self._has_foot else 0)
         if start + self.length > limit:
             raise FileProblem(Reason.CORRUPT, "the ID3 tag is longer than the file")
-        self._end = self.length
         self._check_flags()
         self._begin = HEAD
         if self._flags & _EXTENDED:
@@ -148,6 +149,10 @@ class Tag:
         """The patches, the frames to be put behind, and the padding and the head's length as they are to be."""
         growth = len(behind) + grown(patches)
         room = self._end - self._frames_end
+        if self._has_foot:
+            # Such a tag is read from its end too: it may not be padded.
+            rest = Patch(self._frames_end, b"", behind)
+            return [*self._sized(HEAD - 4, growth), *patches, rest, *self._sized(self.length - 4, growth)]
         if growth <= room:
             taken = self._read(self._frames_end, max(growth, 0))
             if any(taken):
@@ -156,14 +161,12 @@ class Tag:
             return [*self._told(room - growth), *patches, rest]
         added = PADDING + (self.length + growth) % 2
         behind += bytes(added)
-        growth = len(behind) + grown(patches)
-        size = _syncsafe(self.length - HEAD + growth)
-        return [
-            Patch(HEAD - 4, self._read(HEAD - 4, 4), size),
-            *self._told(room + added),
-            *patches,
-            Patch(self._frames_end, b"", behind),
-        ]
+        rest = Patch(self._frames_end, b"", behind)
+        return [*self._sized(HEAD - 4, growth + added), *self._told(room + added), *patches, rest]
+
+    def _sized(self, at: int, growth: int) -> list[Patch]:
+        """The patch to a length of the tag, at its head or at its foot."""
+        return [Patch(at, self._read(at, 4), _syncsafe(self._end - HEAD + growth))]
 
     def _told(self, padding: int) -> list[Patch]:
         """The patch to what an extended header of 2.3 says about the padding."""
@@ -184,8 +187,8 @@ class Tag:
     def _check_flags(self) -> None:
         if self.version == 2 and self._flags & _EXTENDED:
             raise FileProblem(Reason.UNSUPPORTED, "the ID3 tag is compressed")
-        if self._flags & ~(_UNSYNCHRONISED | _EXTENDED | _EXPERIMENTAL):
-            raise FileProblem(Reason.UNSUPPORTED, "the ID3 tag has a footer, or something unknown")
+        if self._flags & ~(_UNSYNCHRONISED | _EXTENDED | _EXPERIMENTAL | (_FOOT if self._has_foot else 0)):
+            raise FileProblem(Reason.UNSUPPORTED, "the ID3 tag has flags that are not known")
         if self.version < 4 and self._flags & _UNSYNCHRONISED:
             if self.length > _UNSYNCHRONISED_LIMIT:
                 raise FileProblem(Reason.TOO_LARGE, "the ID3 tag is too large")
@@ -196,7 +199,7 @@ class Tag:
     def _extended(self) -> int:
         """The length of the extended header. What it says of the whole tag, such as a checksum, cannot be kept."""
         head = self._read(HEAD, 6)
-        length = 4 + _number(head[:4], 8) if self.version == 3 else _number(head[:4], 7)
+        length = 4 + number(head[:4], 8) if self.version == 3 else number(head[:4])
         if self.version == 3 and length not in (10, 14):
             self._refuse(Reason.CORRUPT, "the extended header of the ID3 tag is damaged")
         if any(head[4:] if self.version == 3 else self._read(HEAD + 5, max(length - 5, 0))):
@@ -233,7 +236,7 @@ class Tag:
         raw = self._read(position, head)
         kind, size = (raw[:3], raw[3:6]) if self.version == 2 else (raw[:4], raw[4:8])
         bits = 7 if self.version == 4 and not self._plain_sizes else 8
-        end = position + head + _number(size, bits)
+        end = position + head + number(size, bits)
         if not _KIND.fullmatch(kind) or end > self._end or (bits == 7 and max(size) > 0x7F):
             return None
         kind = _OLD_KINDS.get(kind, kind) if self.version == 2 else kind
@@ -270,7 +273,7 @@ class Tag:
 
     def _texts(self, key: str, found: Sequence[Frame]) -> tuple[str, ...]:
         if key == "TYER":
-            return (self._date(found),)
+            return (frames_of.date(*("".join(self._text("", f) for f in found if f.kind == kind) for kind in _DATE)),)
         if key == "TPE1":
             return frames_of.names_of(self._content(found[0]))
         return tuple(self._text(key, frame) for frame in found)
@@ -284,12 +287,6 @@ class Tag:
             return frames_of.comment(content)[2]
         texts = frames_of.texts_of(content)
         return (texts[1] if len(texts) > 1 else "") if key == "TXXX:KEYWORDS" else texts[0]
-
-    def _date(self, found: Sequence[Frame]) -> str:
-        """The date that year, day and time say together, as far as they do."""
-        year, day, time = ("".join(self._text("", f) for f in found if f.kind == kind)[:4] for kind in _DATE)
-        text = f"{year}-{day[2:]}-{day[:2]}" if len(day) == 4 else year
-        return f"{text}T{time[:2]}:{time[2:]}" if len(day) == len(time) == 4 else text
 
     def _packet_change(self, xmp: bytes) -> list[Renewal]:
         found = self._ours.get("XMP", [_new(b"PRIV")])
@@ -328,11 +325,8 @@ class Tag:
 
     def _date_changes(self, found: Sequence[Frame], date: str) -> list[Renewal]:
         present = {frame.kind: frame for frame in reversed(found)}
-        day, _, time = date.partition("T")
-        year, _, rest = day.partition("-")
-        wanted = {b"TYER": year, b"TDAT": rest[3:] + rest[:2] if len(rest) == 5 else "", b"TIME": time.replace(":", "")}
         changes: list[Renewal] = [(f, None) for f in found if f is not present[f.kind]]
-        for kind, text in wanted.items():
+        for kind, text in zip(_DATE, frames_of.parts_of_date(date), strict=True):
             if kind in present or text:
                 frame = present.get(kind) or _new(kind)
                 changes.append((frame, frames_of.with_texts([text], b"", self.version) if text else None))
@@ -385,11 +379,12 @@ def _new(kind: bytes) -> Frame:
     return Frame(kind, 0, 0, 0)
 
 
-def _number(data: bytes, bits: int) -> int:
-    number = 0
+def number(data: bytes, bits: int = 7) -> int:
+    """A number of which each byte holds some bits: seven, lest any of them is taken for sound."""
+    found = 0
     for byte in data:
-        number = number << bits | byte
-    return number
+        found = found << bits | byte
+    return found
 
 
 def _syncsafe(number: int) -> bytes:

@@ -17,7 +17,7 @@ _TITLE, _TITLE_LENGTH = 3, 30
 _COMMENT, _COMMENT_LENGTH = 97, 30
 _TRACK = 125
 _LYRICS, _LYRICS_SIZE = b"LYRICS200", 6
-_BEHIND = b"3DI"
+_FOOT = b"3DI"
 _TRAILERS_LIMIT = 8
 _SEARCHED = 64 * 1024
 
@@ -28,6 +28,7 @@ class Mp3(Container):
     def __init__(self, media: MediaFile) -> None:
         super().__init__(media)
         self._tag: id3.Tag | None = None
+        self._behind: id3.Tag | None = None
         self._ape: ape.Ape | None = None
         self._v1: int | None = None
         self._audio = 0
@@ -38,7 +39,7 @@ class Mp3(Container):
         self._end = self._trailers(media.size)
         self._look_at_sound()
         texts = self._v1_texts()
-        for tag in (self._tag, self._ape):
+        for tag in (self._tag, self._behind, self._ape):
             texts |= tag.texts if tag else {}
         self.texts = Texts(TextKind.ID3, texts)
 
@@ -58,6 +59,8 @@ class Mp3(Container):
             patches = self._tag.patches(blocks.texts, blocks.xmp)
         else:
             patches = [Patch(0, b"", id3.new_tag(blocks.xmp))] if blocks.xmp is not None else []
+        if self._behind is not None:
+            patches += self._behind.patches(blocks.texts, None)
         if self._ape is not None:
             patches += self._ape.patches(blocks.texts)
         if self._v1 is not None:
@@ -99,9 +102,25 @@ class Mp3(Container):
             return self._trailing_ape(end)
         if tail.endswith(_LYRICS) and tail[-15:-9].isdigit():
             return end - len(_LYRICS) - _LYRICS_SIZE - int(tail[-15:-9])
-        if tail[-id3.HEAD :].startswith(_BEHIND):
-            self.refuse(Reason.UNSUPPORTED, "the file has another ID3 tag behind the sound")
+        if tail[-id3.HEAD :].startswith(_FOOT):
+            return self._trailing_tag(end, tail[-4:])
         return end
+
+    def _trailing_tag(self, end: int, size: bytes) -> int:
+        start = end - 2 * id3.HEAD - id3.number(size)
+        if start < self._audio or self._tag or self._behind:
+            self.refuse(Reason.UNSUPPORTED, "the file has several ID3 tags")
+            return end
+        try:
+            self._behind = id3.Tag(self.media, start, end)
+        except FileProblem as problem:
+            self.refuse(problem.reason, problem.message)
+            return end
+        if self._behind.refusal:
+            self.refuse(self._behind.refusal.reason, self._behind.refusal.message)
+        if self._behind.xmp is not None or self._behind.length != end - start:
+            self.refuse(Reason.UNSUPPORTED, "the file has an ID3 tag behind the sound that is not understood")
+        return start
 
     def _trailing_v1(self, start: int) -> int:
         if self._v1 is not None:
