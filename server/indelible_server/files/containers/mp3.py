@@ -40,7 +40,9 @@ class Mp3(Container):
         self._look_at_sound()
         texts = self._v1_texts()
         for tag in (self._tag, self._behind, self._ape):
-            texts |= tag.texts if tag else {}
+            for key, found in tag.texts.items() if tag else ():
+                # Both tags of a kind are to say the same: what they say differently is a list of texts for now.
+                texts[key] = found if texts.get(key, found) == found else texts[key] + found
         self.texts = Texts(TextKind.ID3, texts)
 
     @property
@@ -108,7 +110,7 @@ class Mp3(Container):
 
     def _trailing_tag(self, end: int, size: bytes) -> int:
         start = end - 2 * id3.HEAD - id3.number(size)
-        if start < self._audio or self._tag or self._behind:
+        if start < self._audio or self._behind:
             self.refuse(Reason.UNSUPPORTED, "the file has several ID3 tags")
             return end
         try:
