@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from .codecs import TEXT, Codec, Raw, date_text
 from .dates import InvalidDate, PartialDate, parse_date
 from .forms import Metadata, Rule
+from .iptc_forms import cut
 from .policy import Policy
 from .tags import ALTITUDE_STEPS, GPS_STEPS, Value, tidy
 from .texts import TextKind
@@ -22,6 +24,8 @@ class TextForm:
     rule: Rule = Rule.PRESENT
     codec: Codec = TEXT
     many: bool = False
+
+    props: ClassVar[frozenset[str] | None] = None
 
     @property
     def is_source(self) -> bool:
@@ -58,6 +62,8 @@ class TextForm:
         return next((text for text in texts if text), "")
 
 
+FIXED_STEPS = 65_536
+"""A degree, or a metre, is kept in this many steps in 3GP's own field for the place."""
 _PLACE = re.compile(r"([+-]\d+(?:\.\d+)?)([+-]\d+(?:\.\d+)?)([+-]\d+(?:\.\d+)?)?[^/]*/?")
 
 
@@ -80,6 +86,23 @@ def _degrees(text: str, digits: int) -> float:
     if len(whole) <= digits + 2:
         return sign * (int(whole[:-2]) + float(number[len(whole) - 2 :]) / 60)
     return sign * (int(whole[:-4]) + int(whole[-4:-2]) / 60 + float(number[len(whole) - 2 :]) / 3600)
+
+
+def _encode_coarse_place(value: dict[str, float], _old: Raw, _policy: Policy) -> str:
+    lat, lon, alt = (round(value.get(key, 0.0) * FIXED_STEPS) / FIXED_STEPS for key in ("lat", "lon", "alt"))
+    return f"{lat:+011.7f}{lon:+012.7f}" + (f"{alt:+.2f}/" if round(alt, 2) else "/")
+
+
+_APPLE_OFFSET = re.compile(r"(T.*[+-]\d\d)(\d\d)$")
+
+
+def _decode_apple_date(raw: str, _policy: Policy) -> str | None:
+    return date_text(_APPLE_OFFSET.sub(r"\1:\2", tidy(raw)))
+
+
+def _encode_apple_date(value: str, old: Raw, _policy: Policy) -> str | None:
+    text = tidy(value)
+    return (re.sub(r"([+-]\d\d):(\d\d)$", r"\1\2", text) if _APPLE_OFFSET.search(old or "") else text) or None
 
 
 def _encode_place(value: dict[str, float], _old: Raw, _policy: Policy) -> str:
@@ -142,6 +165,15 @@ def _within(charset: str, codec: Codec) -> Codec:
     return Codec(encode, codec.decode)
 
 
+def cut_to(limit: int, codec: Codec) -> Codec:
+    """A codec of lists whose texts have at most so many bytes each."""
+
+    def encode(value: Value, old: Raw, policy: Policy) -> list[str] | None:
+        return [text for text in (cut(text, limit) for text in codec.encode(value, old, policy) or []) if text] or None
+
+    return Codec(encode, codec.decode)
+
+
 def in_windows(codec: Codec = TEXT) -> Codec:
     """A codec of texts that are read in Windows' western alphabet, as a rule."""
     return _within("cp1252", codec)
@@ -167,6 +199,10 @@ def _date_to(*, seconds: bool) -> Codec:
 
 POSITION = Codec(_encode_place, _decode_place)
 """ISO 6709: `+48.8583701+002.2944813+035.00/`."""
+COARSE_POSITION = Codec(_encode_coarse_place, _decode_place)
+"""The same, as exact as fixed numbers of 16 bits and 16 behind the point are."""
+APPLE_DATE = Codec(_encode_apple_date, _decode_apple_date)
+"""ISO 8601 as Apple writes it, `2024-05-01T10:11:12+0200`; the colon of the offset stays where it was."""
 POPULARITY = Codec(
     lambda value, _old, _policy: str((0, 1, 64, 128, 196, 255)[value]) if value >= 0 else None, _decode_popularity
 )
