@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..media import MediaFile
 from ..patching import grown, levelled, spliced
-from ..plan import Patch
+from ..plan import Mode, Patch
 from ..problems import FileProblem, Reason
 from ..xmp import resized
 from . import id3
@@ -32,6 +32,7 @@ class Change:
 class Chunked(Container):
     """One outer chunk that spans the file, and the chunks in it. What lies behind it is left where it is."""
 
+    ways = (Mode.PATCH, Mode.APPEND, Mode.REPLACE)
     order: Order = "little"
     spare: bytes | None = b"JUNK"
     """The kind of chunk that says nothing, if there is one: what moves away leaves it, so that all else stays."""

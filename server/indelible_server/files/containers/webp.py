@@ -22,6 +22,7 @@ class WebP(Chunked):
     """A WebP file."""
 
     takes_exif = True
+    places = "XMP, Exif"
     spare = None
     kinds = frozenset({_EXIF, _XMP})
 
