@@ -127,6 +127,17 @@ def test_odd_sound_without_its_pad_gets_one(library: Library) -> None:
     assert library.read(key).tags == {"title": "T"}
 
 
+def test_a_chunk_of_ours_without_its_pad_gets_one(library: Library) -> None:
+    held = tag(frame(b"TPE1", b"\0Me"))
+    key = library.add("a.wav", wav(SOUND, info(INAM=b"Old"), chunk(b"id3 ", held)[:-1])[:-1])
+    assert len(held) % 2
+
+    library.write(key, {"title": "A longer one"})
+
+    assert dict(chunks_of(library.bytes_of(key)))[b"id3 "] == held
+    assert library.read(key).tags == {"title": "A longer one"}
+
+
 def test_what_lies_behind_the_file_stays_there(library: Library) -> None:
     key = library.add("a.wav", wav(SOUND, trailer=b"behind"))
 

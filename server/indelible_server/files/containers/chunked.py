@@ -148,7 +148,8 @@ class Chunked(Container):
             change = changed.get(found.start)
             if change is None:
                 raw = self.media.read(found.start, found.end - found.start)
-                parts.append(spliced(raw, [p for p in inner if found.start < p.offset < found.end], found.start))
+                raw = spliced(raw, [p for p in inner if found.start < p.offset < found.end], found.start)
+                parts.append(raw + bytes(len(raw) % 2))
             elif not change.is_packet:
                 parts.append(self._whole(change))
         parts += (self._whole(change) for change in moving if change.old not in run and not change.is_packet)

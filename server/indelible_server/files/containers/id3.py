@@ -89,9 +89,9 @@ class Tag:
         if self._flags & _EXTENDED:
             self._begin += self._extended()
         self._plain_sizes = False
-        self._frames, self._frames_end = self._chain()
+        frames, self._frames_end = self._chain()
         self._ours: dict[str, list[Frame]] = {}
-        for frame in self._frames:
+        for frame in frames:
             self._note(frame)
         if len(self._ours.get("XMP", ())) > 1:
             self._refuse(Reason.UNSUPPORTED, "the ID3 tag has several XMP packets")
