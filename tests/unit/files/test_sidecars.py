@@ -149,3 +149,12 @@ def test_held_conflicts_write_nothing(library: Library) -> None:
     assert planned.held
     assert not planned.files
     assert planned.conflicts[0].field == "title"
+
+
+@pytest.mark.parametrize("ending", [b".jpg", b".nef"])
+def test_a_name_can_be_as_long_as_the_filesystem_lets_it(library: Library, ending: bytes) -> None:
+    key = library.add(b"n" * (255 - len(ending)) + ending, jpeg() if ending == b".jpg" else b"II*\0raw")
+
+    library.write(key, {"title": "new"})
+
+    assert library.read(key).tags == {"title": "new"}
