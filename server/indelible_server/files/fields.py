@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from . import codecs, exif_values, keywords
+from . import codecs, custom_forms, exif_values, keywords
 from .exif import Ifd
 from .exif_forms import ExifDate, ExifForm, ExifPosition
 from .forms import Block, Form, Metadata, Rule, Shape, XmpForm, xmp
@@ -331,9 +331,8 @@ TABLE_PROPERTIES = frozenset(
 @lru_cache(maxsize=1024)
 def _custom(field: str, declared: CustomField) -> Field:
     shape = _CUSTOM_SHAPES.get(declared.form, TEXT)
-    codec = codecs.LIST if shape in (BAG, SEQ) else codecs.CUSTOM_TEXT
-    prop = f"{{{declared.namespace_uri}}}{declared.property}"
-    return Field(field, (XmpForm(prop, P, shape, codec, prefix=declared.prefix),))
+    codec = custom_forms.codec_of(declared.form)
+    return Field(field, (XmpForm(declared.qualified_name(), P, shape, codec, prefix=declared.prefix),))
 
 
 def fields_of(policy: Policy) -> dict[str, Field]:

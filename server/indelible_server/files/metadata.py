@@ -57,7 +57,7 @@ def fields_held(metadata: Metadata, policy: Policy) -> frozenset[str]:
 def in_step(metadata: Metadata, changed: frozenset[str], policy: Policy) -> frozenset[str]:
     """The fields to be written when those in `changed` are: what IPTC says as a whole is brought in line first."""
     if changed and (metadata.iptc_is_newer or (metadata.begins_iptc(policy) and changed & IN_IPTC)):
-        return changed | (IN_IPTC - policy.excluded_fields)
+        return changed | policy.leaving(IN_IPTC)
     return changed
 
 

@@ -76,18 +76,17 @@ def _merge(base: Mapping[str, Tags], ours: Tags, found: Survey, policy: Policy) 
 
     What a damaged file no longer says has not been cleared by anyone.
     """
-    excluded = policy.excluded_fields
-    known = {home: _without(excluded, tags) for home, tags in base.items()}
-    theirs = {home.value: _without(excluded, tags) for home, tags in found.homes.items()}
+    known = {home: _leaving(tags, policy) for home, tags in base.items()}
+    theirs = {home.value: _leaving(tags, policy) for home, tags in found.homes.items()}
     if found.refusal and Home.EMBEDDED in theirs:
         theirs[Home.EMBEDDED] = known.get(Home.EMBEDDED, {}) | theirs[Home.EMBEDDED]
-    merged = merge_homes(known, _without(excluded, ours), theirs, policy.conflicts)
-    kept = {field: value for field, value in ours.items() if field in excluded}
+    merged = merge_homes(known, _leaving(ours, policy), theirs, policy.conflicts)
+    kept = {field: value for field, value in ours.items() if policy.keeps_back(field)}
     return changed_to(merged, tags=merged.tags | kept)
 
 
-def _without(excluded: frozenset[str], tags: Tags) -> Tags:
-    return {field: value for field, value in tags.items() if field not in excluded}
+def _leaving(tags: Tags, policy: Policy) -> Tags:
+    return _only(policy.leaving(tags), tags)
 
 
 def _only(fields: frozenset[str] | None, tags: Tags) -> Tags:
@@ -128,7 +127,8 @@ class _Steps:
                 if problem.reason not in _TO_SIDECAR:
                     raise
                 note = problem.message
-        beyond = [field for step in steps for field in self.tags if step.holds is not None and field not in step.holds]
+        leaving = self.policy.leaving(self.tags)
+        beyond = [field for step in steps for field in leaving if step.holds is not None and field not in step.holds]
         if self.found.sidecar:
             steps.append(self._edit_sidecar(self.found.sidecar))
         elif not steps or beyond or choice is HomeChoice.EMBED_AND_SIDECAR:
@@ -192,7 +192,7 @@ class _Steps:
         return sidecars.new_name(self.found.name, Siblings(self.found.folder.names()), self.policy)
 
     def _changed(self, held: Tags, wanted: Tags | None = None) -> frozenset[str]:
-        return frozenset(difference(held, self.tags if wanted is None else wanted) - self.policy.excluded_fields)
+        return self.policy.leaving(difference(held, self.tags if wanted is None else wanted))
 
     def _plan(
         self, home: Home, mode: Mode, identity: Identity | None, path: bytes, patches: Sequence[Patch]

@@ -55,7 +55,7 @@ def verify(root: Root, plan: Plan, policy: Policy) -> Reading:
     """
     reading = read(root, plan.target, policy, sidecar=plan.sidecar)
     for home, wanted in plan.wanted.items():
-        wrong = difference(reading.homes.get(home, {}), wanted) - policy.excluded_fields
+        wrong = policy.leaving(difference(reading.homes.get(home, {}), wanted))
         wrong |= reading.stale.get(home, frozenset()) & plan.written.get(home, frozenset())
         if wrong:
             raise FileProblem(Reason.VERIFY_FAILED, f"{home}: read back differently: {', '.join(sorted(wrong))}")

@@ -225,6 +225,49 @@ def test_a_custom_field_is_written_as_declared() -> None:
     assert "<ex:Job><rdf:Bag>" in result
 
 
+@pytest.mark.parametrize(
+    ("form", "value", "written", "outside"),
+    [
+        (CustomForm.TEXT, "free text", "<ex:Job>free text</ex:Job>", None),
+        (CustomForm.LANG_ALT, "said", 'xml:lang="x-default">said</rdf:li>', None),
+        (CustomForm.SEQ, "first", "<rdf:Seq><rdf:li>first</rdf:li></rdf:Seq>", None),
+        (CustomForm.INTEGER, "-12", "<ex:Job>-12</ex:Job>", "twelve"),
+        (CustomForm.REAL, "1.50", "<ex:Job>1.50</ex:Job>", "much"),
+        (CustomForm.BOOLEAN, "True", "<ex:Job>True</ex:Job>", "maybe"),
+        (CustomForm.DATE, "1923-05", "<ex:Job>1923-05</ex:Job>", "long ago"),
+    ],
+)
+def test_each_custom_form_is_written_and_read_as_itself(
+    form: CustomForm, value: str, written: str, outside: str | None
+) -> None:
+    policy = Policy(custom_fields={"job": CustomField("http://example.com/ns/", "ex", "Job", form)})
+
+    assert written in edited(packet(""), policy, **{"custom.job": [value]})
+    if outside:
+        data = packet("").replace(
+            b"</rdf:Description>",
+            b"<e:Job xmlns:e='http://example.com/ns/'>%s</e:Job></rdf:Description>" % outside.encode(),
+        )
+        assert read_tags(parsed(data), policy) == {}
+        with pytest.raises(FileProblem, match="declared"):
+            edited(packet(""), policy, **{"custom.job": [outside]})
+
+
+def test_a_custom_field_for_one_value_does_not_take_two() -> None:
+    policy = Policy(custom_fields={"job": CustomField("http://example.com/ns/", "ex", "Job")})
+
+    with pytest.raises(FileProblem, match="one value"):
+        edited(packet(""), policy, **{"custom.job": ["a", "b"]})
+
+
+@pytest.mark.parametrize("prefix", ["xmpMM", "mine"])
+def test_other_programs_own_properties_are_not_for_custom_fields(prefix: str) -> None:
+    entry = {"namespace_uri": "http://ns.adobe.com/xap/1.0/mm/", "prefix": prefix, "property": "DocumentID"}
+
+    with pytest.raises(ValueError, match="not for custom fields"):
+        Policy.from_json({"custom_fields": {"job": entry}})
+
+
 def test_text_that_xml_cannot_carry_is_cleaned_the_same_way_everywhere() -> None:
     assert ">ab<" in edited(packet(""), title="a\x00b\x0b")
 
