@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from . import codecs, custom_forms, exif_values, keywords
@@ -16,13 +16,14 @@ from .policy import CustomField, CustomForm, Policy
 from .structures import PlaceEntry, RegionNames, XmpPosition
 from .tags import CUSTOM, Value, same, unique
 from .text_forms import FMPS_RATING, POPULARITY, POSITION, VORBIS_RATING, TextForm
-from .texts import TextKind
+from .texts import COMMENTS, TextKind
 
 _NATIVE_FIRST = frozenset({"gps", "taken_at"})
 """Fields that cameras know best: read from Exif first."""
 P, F, E = Rule.PRIMARY, Rule.PRESENT, Rule.FOLLOWER
 ID3, VORBIS, QUICKTIME, PNG = TextKind.ID3, TextKind.VORBIS, TextKind.QUICKTIME, TextKind.PNG
-PDF, RIFF, AIFF, SVG = TextKind.PDF, TextKind.RIFF, TextKind.AIFF, TextKind.SVG
+PDF, RIFF, AIFF = TextKind.PDF, TextKind.RIFF, TextKind.AIFF
+SVG, JPEG = TextKind.SVG, TextKind.JPEG
 _KEYS = "Keys:com.apple.quicktime."
 TEXT, ALT, BAG, SEQ = Shape.TEXT, Shape.ALT, Shape.BAG, Shape.SEQ
 
@@ -38,6 +39,10 @@ class Field:
         """The field's value by the reading rule."""
         return next(self._values(metadata, policy), None)
 
+    def forms_in(self, metadata: Metadata) -> tuple[Form, ...]:
+        """The forms in a home: those in IPTC are there once more for each further block."""
+        return tuple(_spread(self.forms, metadata))
+
     def complete(self, metadata: Metadata, value: Value | None, policy: Policy) -> Value | None:
         """The value with what must be kept beside it although the field does not show it."""
         return value
@@ -51,7 +56,7 @@ class Field:
 
 def in_reading_order(field: str, forms: Sequence[Form], metadata: Metadata, policy: Policy) -> list[Form]:
     """The forms that a field is read from. Newer IPTC comes first, unless it is XMP's value cut to its own limit."""
-    sources = [form for form in forms if form.is_source]
+    sources = [form for form in _spread(forms, metadata) if form.is_source]
     if not metadata.iptc_is_newer or field in _NATIVE_FIRST:
         return sources
     told = (form.read(metadata, policy) for form in sources if form.block is Block.XMP)
@@ -63,6 +68,13 @@ def in_reading_order(field: str, forms: Sequence[Form], metadata: Metadata, poli
         and not (value is not None and same(field, form.read(metadata, policy), form.expected(metadata, value, policy)))
     ]
     return [*newer, *sources]
+
+
+def _spread(forms: Iterable[Form], metadata: Metadata) -> Iterator[Form]:
+    for form in forms:
+        yield form
+        if isinstance(form, IptcForm | IptcDate):
+            yield from (replace(form, place=place + 1) for place in range(len(metadata.further_iptc)))
 
 
 class Keywords(Field):
@@ -187,6 +199,7 @@ FIELDS: Mapping[str, Field] = {
                 TextForm(RIFF, "ICMT"),
                 TextForm(AIFF, "ANNO"),
                 TextForm(SVG, "desc", E),
+                *(TextForm(JPEG, comment, E) for comment in COMMENTS),
             ),
         ),
         Keywords("keywords", (*PATH_LISTS, *FLAT_LISTS)),
@@ -324,8 +337,13 @@ IN_IPTC = frozenset(field.name for field in FIELDS.values() if any(form.rule is 
 
 _CUSTOM_SHAPES = {CustomForm.LANG_ALT: ALT, CustomForm.BAG: BAG, CustomForm.SEQ: SEQ}
 TABLE_PROPERTIES = frozenset(
-    form.prop for field in FIELDS.values() for form in field.forms if isinstance(form, XmpForm)
+    prop
+    for field in FIELDS.values()
+    for form in field.forms
+    if isinstance(form, XmpForm | XmpPosition | PlaceEntry | RegionNames)
+    for prop in form.props
 )
+"""The XMP properties in which a field is."""
 
 
 @lru_cache(maxsize=1024)
@@ -333,6 +351,11 @@ def _custom(field: str, declared: CustomField) -> Field:
     shape = _CUSTOM_SHAPES.get(declared.form, TEXT)
     codec = custom_forms.codec_of(declared.form)
     return Field(field, (XmpForm(declared.qualified_name(), P, shape, codec, prefix=declared.prefix),))
+
+
+def properties_of(policy: Policy) -> frozenset[str]:
+    """The XMP properties in which a catalog's fields are."""
+    return TABLE_PROPERTIES | {declared.qualified_name() for declared in policy.custom_fields.values()}
 
 
 def fields_of(policy: Policy) -> dict[str, Field]:

@@ -41,6 +41,8 @@ class Block(StrEnum):
 class Metadata:
     """What one home carries, parsed. Blocks that are None are not there; `texts` are the container's own.
 
+    `further_iptc` are blocks that the file has beside the main one, for whatever reason; `begun_iptc` says that the
+    main one is new.
     `takes_xmp`, `takes_exif` and `takes_iptc` say whether a home without such a block could have one. `iptc_is_newer`
     says that IPTC was changed by a program that left XMP alone, so that it is what the file means.
     """
@@ -48,11 +50,13 @@ class Metadata:
     xmp: Packet | None = None
     exif: Exif | None = None
     iptc: Iptc | None = None
+    further_iptc: tuple[Iptc, ...] = ()
     texts: Texts | None = None
     takes_xmp: bool = True
     takes_exif: bool = False
     takes_iptc: bool = False
     iptc_is_newer: bool = False
+    begun_iptc: bool = False
     names: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -67,6 +71,14 @@ class Metadata:
         """The Exif block, made if there is none."""
         self.exif = self.exif or Exif.empty()
         return self.exif
+
+    def iptc_block(self, place: int = 0) -> Iptc:
+        """The IPTC block at this place among all; the main one is made if there is none."""
+        if place:
+            return self.further_iptc[place - 1]
+        if self.iptc is None:
+            self.iptc, self.begun_iptc = Iptc.empty(), True
+        return self.iptc
 
     def has(self, block: Block | TextKind, policy: Policy) -> bool:
         """Whether a block is there, or is to be made for what is primary in it."""
@@ -141,6 +153,11 @@ class XmpForm:
     prefix: str = ""
 
     block: ClassVar[Block] = Block.XMP
+
+    @property
+    def props(self) -> tuple[str, ...]:
+        """The properties that it is."""
+        return (self.prop,)
 
     @property
     def is_source(self) -> bool:

@@ -31,7 +31,7 @@ def write_tags(metadata: Metadata, old: Tags, new: Tags, changed: Iterable[str],
         # All forms are chosen by what is there before the first of them changes.
         due = [
             form
-            for form in fields[key].forms
+            for form in fields[key].forms_in(metadata)
             if follows(form, metadata, key, before, policy) or comes_back(form, metadata, value, policy)
         ]
         for form in due:
@@ -72,7 +72,7 @@ def stale_fields(metadata: Metadata, tags: Tags, policy: Policy) -> frozenset[st
     stale = set()
     for key, field in fields_of(policy).items():
         value = field.complete(metadata, tags.get(key), policy)
-        for form in field.forms:
+        for form in field.forms_in(metadata):
             if form.rule is not Rule.FOLLOWER and form.is_present(metadata):
                 expected = form.expected(metadata, value, policy)
                 if not same(key, form.read(metadata, policy), expected):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
 from .problems import FileProblem, Reason
 
 _IPTC, _XMP, _DIGEST = 0x0404, 0x0424, 0x0425
+_DATASET = b"\x1c"
 _SIGNATURES = (b"8BIM", b"PHUT", b"AgHg", b"DCSR", b"MeSa")
 
 
@@ -20,6 +22,12 @@ class _Resource:
     number: int
     data: bytes
     raw: bytes
+
+    @property
+    def is_iptc(self) -> bool:
+        """Whether this is an IPTC block. Some programs see those of other signatures too, if they look like one."""
+        ours = self.raw.startswith(_SIGNATURES[0])
+        return self.number == _IPTC and (ours or self.data.startswith(_DATASET))
 
 
 class Resources:
@@ -39,52 +47,47 @@ class Resources:
             position += len(resource.raw)
         if data[position:].strip(b"\0"):
             raise FileProblem(Reason.CORRUPT, "the Photoshop block is damaged")
-        for number in (_IPTC, _DIGEST):
-            ours = [resource for resource in resources if resource.number == number]
-            if len(ours) > 1:
-                raise FileProblem(Reason.UNSUPPORTED, "the file has several IPTC blocks")
-            if any(not resource.raw.startswith(_SIGNATURES[0]) for resource in ours):
-                raise FileProblem(Reason.UNSUPPORTED, "the file has IPTC of a kind that some programs do not see")
         if any(resource.number == _XMP for resource in resources):
             raise FileProblem(Reason.UNSUPPORTED, "the file has XMP among its image resources")
         return cls(resources, data[position:])
 
     @property
-    def iptc(self) -> bytes | None:
-        """The IPTC block."""
-        return self._data(_IPTC)
+    def iptc(self) -> tuple[bytes, ...]:
+        """The IPTC blocks: one, as a rule."""
+        return tuple(resource.data for resource in self._resources if resource.is_iptc)
 
     @property
     def iptc_is_newer(self) -> bool:
         """Whether IPTC was written by a program that did not care about the digest, and so not about XMP either."""
-        iptc, digest = self._data(_IPTC), self._data(_DIGEST)
-        return iptc is not None and digest is not None and digest != _digest(iptc)
+        digests = {resource.data for resource in self._resources if resource.number == _DIGEST}
+        return bool(digests and self.iptc) and digests.isdisjoint(map(_digest, self.iptc))
 
-    def with_iptc(self, iptc: bytes) -> bytes:
-        """The whole list with this IPTC block, and with its digest if there was one."""
-        if not any(resource.number == _IPTC for resource in self._resources):
-            return _packed(_IPTC, iptc) + self.to_bytes()
-        new = {_IPTC: iptc, _DIGEST: _digest(iptc)}
-        return b"".join(self._renewed(resource, new) for resource in self._resources) + self._tail
+    def with_iptc(self, blocks: Sequence[bytes]) -> bytes:
+        """The whole list with these IPTC blocks in the places of the old ones, and the digest if there was one."""
+        if not self.iptc:
+            return b"".join(_packed(b"8BIM", _IPTC, block) for block in blocks) + self.to_bytes()
+        left, parts = list(blocks), []
+        for resource in self._resources:
+            data = resource.data
+            if resource.is_iptc:
+                data = left.pop(0)
+            elif resource.number == _DIGEST:
+                data = _digest(blocks[0])
+            same = data == resource.data
+            parts.append(resource.raw if same else _packed(resource.raw[:4], resource.number, data))
+        return b"".join(parts) + self._tail
 
     def to_bytes(self) -> bytes:
         """The list as it is."""
         return b"".join(resource.raw for resource in self._resources) + self._tail
-
-    def _renewed(self, resource: _Resource, new: dict[int, bytes]) -> bytes:
-        data = new.get(resource.number, resource.data)
-        return resource.raw if data == resource.data else _packed(resource.number, data)
-
-    def _data(self, number: int) -> bytes | None:
-        return next((resource.data for resource in self._resources if resource.number == number), None)
 
 
 def _digest(iptc: bytes) -> bytes:
     return hashlib.md5(iptc, usedforsecurity=False).digest()
 
 
-def _packed(number: int, data: bytes) -> bytes:
-    return struct.pack(">4sHHI", b"8BIM", number, 0, len(data)) + data + bytes(len(data) % 2)
+def _packed(signature: bytes, number: int, data: bytes) -> bytes:
+    return struct.pack(">4sHHI", signature, number, 0, len(data)) + data + bytes(len(data) % 2)
 
 
 def _resource(data: bytes, position: int) -> _Resource:

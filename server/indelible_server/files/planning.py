@@ -25,7 +25,7 @@ from .xmp import Packet
 
 # These say that a file cannot carry the tags, not that it cannot be reached.
 _TO_SIDECAR = frozenset({Reason.UNSUPPORTED, Reason.TOO_LARGE, Reason.SIGNED, Reason.CORRUPT})
-_PROVENANCE, _EXTENDED = xmp_name("dcterms:provenance"), xmp_name("xmpNote:HasExtendedXMP")
+_PROVENANCE = xmp_name("dcterms:provenance")
 
 
 def plan(
@@ -148,8 +148,6 @@ class _Steps:
         metadata = found.embedded.metadata
         if metadata.names & {_PROVENANCE}:
             raise FileProblem(Reason.SIGNED, "the file refers to Content Credentials, which a change would break")
-        if metadata.names & {_EXTENDED}:
-            raise FileProblem(Reason.UNSUPPORTED, "the file's XMP is spread over several segments")
         changed = in_step(metadata, changed, self.policy)
         write_tags(metadata, found.embedded_tags, self.tags, changed, self.policy)
         patches = found.container.set_blocks(found.embedded.blocks(found.container, self.policy))

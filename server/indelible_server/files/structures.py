@@ -55,6 +55,7 @@ class XmpPosition:
     _LON = name("exif:GPSLongitude")
     _ALT = name("exif:GPSAltitude")
     _REF = name("exif:GPSAltitudeRef")
+    props: ClassVar[tuple[str, ...]] = (_LAT, _LON, _ALT, _REF)
 
     def is_present(self, metadata: Metadata) -> bool:
         return bool(metadata.names & {self._LAT, self._LON, self._ALT})
@@ -70,7 +71,7 @@ class XmpPosition:
 
     def write(self, metadata: Metadata, value: Value | None, old: Value | None, policy: Policy) -> None:
         packet = metadata.packet()
-        texts = dict.fromkeys((self._LAT, self._LON, self._ALT, self._REF), "")
+        texts = dict.fromkeys(self.props, "")
         if isinstance(value, dict):
             texts[self._LAT] = _position(value["lat"], "NS")
             texts[self._LON] = _position(value["lon"], "EW")
@@ -100,6 +101,11 @@ class PlaceEntry:
     is_source: bool = True
 
     block: ClassVar[Block] = Block.XMP
+
+    @property
+    def props(self) -> tuple[str, ...]:
+        """The property that it is in."""
+        return (self.prop,)
 
     def is_present(self, metadata: Metadata) -> bool:
         return self._entry(metadata) is not None
@@ -148,6 +154,11 @@ class RegionNames:
     is_source: bool = True
 
     block: ClassVar[Block] = Block.XMP
+
+    @property
+    def props(self) -> tuple[str, ...]:
+        """The property that it is in."""
+        return (self.prop,)
 
     def is_present(self, metadata: Metadata) -> bool:
         return self.prop in metadata.names

@@ -76,7 +76,7 @@ def survey(
         format_name = format_of(name, media.read(0, 64))
         container = identify(media, format_name)
         refusal = container.refusal if container else FileProblem(Reason.UNSUPPORTED, "nothing can be embedded")
-        embedded = open_blocks(container)
+        embedded = open_blocks(container, policy)
         refusal = refusal or next(iter(embedded.damage), None)
         warnings = [damage.message for damage in embedded.damage]
         found = _find_sidecar(folder, name, known, siblings, warnings)

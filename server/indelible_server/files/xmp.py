@@ -66,6 +66,10 @@ class Packet:
             raise FileProblem(Reason.CORRUPT, "the XMP packet has a DTD")
         return cls(root)
 
+    def take_in(self, other: Packet) -> None:
+        """Let this packet also say what the other says; that one is used up by it."""
+        self._rdf.extend(other._nodes())
+
     def declare(self, prefix: str, uri: str) -> None:
         """Say which prefix a namespace that is not one of ours gets, should it have to be added."""
         self._prefixes[uri] = prefix

@@ -13,10 +13,12 @@ class Blocks:
     """What the blocks are to be; None leaves one as it is.
 
     `exif` is the block's bytes or, where the container gave its own, that with its changes. `texts` are those of the
-    container's own texts that change; an empty one is to be removed.
+    container's own texts that change; an empty one is to be removed. `further_iptc` are the blocks beside the main one,
+    in the container's order.
     """
 
     xmp: bytes | None = None
     exif: bytes | Exif | None = None
     resources: bytes | None = None
+    further_iptc: tuple[bytes | None, ...] = ()
     texts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -61,6 +61,18 @@ class Container:
         return None
 
     @property
+    def further_iptc(self) -> tuple[bytes, ...]:
+        """The IPTC blocks that stand outside of the resources."""
+        return ()
+
+    def extended_xmp(self, guid: str) -> bytes | None:
+        """The part of XMP that the main packet refers to by this name; None if there is none.
+
+        Raises `FileProblem` (CORRUPT, TOO_LARGE) if it cannot be put together.
+        """
+        return None
+
+    @property
     def content(self) -> tuple[Range, ...]:
         """What people see or hear, and no change of metadata touches; empty if that cannot be told."""
         return ()
