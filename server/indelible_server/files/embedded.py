@@ -120,9 +120,10 @@ def _look_into_extended_xmp(metadata: Metadata, container: Container, policy: Po
     if data is None:
         return
     extension = Packet.parse(data)
-    if extension.names() & properties_of(policy):
+    names = extension.names()
+    if names & properties_of(policy):
         metadata.packet().take_in(extension)
-        metadata.names |= extension.names()
+        metadata.names |= names
         raise FileProblem(Reason.UNSUPPORTED, "a part of the tags is in the file's extended XMP")
 
 
