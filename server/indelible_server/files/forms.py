@@ -42,7 +42,7 @@ class Metadata:
     """What one home carries, parsed. Blocks that are None are not there; `texts` are the container's own.
 
     `further_iptc` are blocks that the file has beside the main one, for whatever reason; `begun_iptc` says that the
-    main one is new.
+    main one is new. `exif_is_full` says that nothing more fits into Exif: what changes is removed from there.
     `takes_xmp`, `takes_exif` and `takes_iptc` say whether a home without such a block could have one. `iptc_is_newer`
     says that IPTC was changed by a program that left XMP alone, so that it is what the file means.
     """
@@ -57,6 +57,7 @@ class Metadata:
     takes_iptc: bool = False
     iptc_is_newer: bool = False
     begun_iptc: bool = False
+    exif_is_full: bool = False
     names: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from dataclasses import replace as changed_to
 
 from . import sidecar as sidecars
+from .containers.container import Container
+from .embedded import Embedded, open_blocks
 from .forms import Metadata
 from .merge import ConflictPolicy, Merged, merge_homes
 from .metadata import fields_held, in_step, write_tags
@@ -149,9 +151,24 @@ class _Steps:
         if metadata.names & {_PROVENANCE}:
             raise FileProblem(Reason.SIGNED, "the file refers to Content Credentials, which a change would break")
         changed = in_step(metadata, changed, self.policy)
-        write_tags(metadata, found.embedded_tags, self.tags, changed, self.policy)
-        patches = found.container.set_blocks(found.embedded.blocks(found.container, self.policy))
-        return _Step(Home.EMBEDDED, changed, self._file(levelled(found.media, patches)), holds)
+        return _Step(
+            Home.EMBEDDED, changed, self._file(levelled(found.media, self._patches(found.container, changed))), holds
+        )
+
+    def _patches(self, container: Container, changed: frozenset[str]) -> Sequence[Patch]:
+        try:
+            return self._with_changes(container, self.found.embedded, changed)
+        except FileProblem as problem:
+            if problem.reason is not Reason.TOO_LARGE or not isinstance(container.exif, bytes):
+                raise
+            # What does not fit into Exif goes from there, so that it does not say what is no longer true.
+            anew = open_blocks(container, self.policy)
+            anew.metadata.exif_is_full = True
+            return self._with_changes(container, anew, changed)
+
+    def _with_changes(self, container: Container, embedded: Embedded, changed: frozenset[str]) -> Sequence[Patch]:
+        write_tags(embedded.metadata, self.found.embedded_tags, self.tags, changed, self.policy)
+        return container.set_blocks(embedded.blocks(container, self.policy))
 
     def _file(self, patches: Sequence[Patch]) -> FilePlan:
         identity = self.found.identity

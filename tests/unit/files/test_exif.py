@@ -294,6 +294,24 @@ def test_a_damaged_or_full_block_leads_to_a_sidecar(library: Library, block: byt
     assert library.bytes_of(key) == content
 
 
+def test_what_a_full_block_cannot_hold_goes_from_it_and_stays_in_xmp(library: Library) -> None:
+    full = tiff(">", {0x010E: text("old"), 0x010F: text("x" * 65_150)}, {0x9003: DATE})
+    key = library.add("a.jpg", jpeg(exif_segment(full)))
+
+    assert library.write(key, {"description": "a longer text", "gps": POSITION}).mode is Mode.REPLACE
+
+    after = library.bytes_of(key)
+    assert value(after, Ifd.IMAGE, 0x010E) is None
+    assert value(after, Ifd.EXIF, 0x9003) == DATE[1]
+    assert library.read(key).tags == {
+        "description": "a longer text",
+        "gps": POSITION,
+        "taken_at": "2020-01-02T03:04:05",
+    }
+    assert library.write(key, {"taken_at": "2021-01-02T03:04:05"}).mode is Mode.PATCH
+    assert value(library.bytes_of(key), Ifd.EXIF, 0x9003) == b"2021:01:02 03:04:05\0"
+
+
 def with_preview(order: str, maker: str, lead: int) -> tuple[bytes, int]:
     """A file with a preview behind it that the camera's note points at, and where the pointer stands."""
 
