@@ -295,7 +295,7 @@ def test_a_damaged_or_full_block_leads_to_a_sidecar(library: Library, block: byt
 
 
 def test_what_a_full_block_cannot_hold_goes_from_it_and_stays_in_xmp(library: Library) -> None:
-    full = tiff(">", {0x010E: text("old"), 0x010F: text("x" * 65_150)}, {0x9003: DATE})
+    full = tiff(">", {0x010E: text("old"), 0x010F: text("x" * 65_300)}, {0x9003: DATE})
     key = library.add("a.jpg", jpeg(exif_segment(full)))
 
     assert library.write(key, {"description": "a longer text", "gps": POSITION}).mode is Mode.REPLACE
