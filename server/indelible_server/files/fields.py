@@ -11,6 +11,7 @@ from .exif import Ifd
 from .exif_forms import ExifDate, ExifForm, ExifPosition
 from .forms import Block, Form, Metadata, Rule, Shape, XmpForm, xmp
 from .iptc_forms import COUNTRY, IptcDate, IptcForm, IptcKeywords
+from .keyword_trees import CATEGORIES, KeywordHierarchy
 from .namespaces import name
 from .policy import CustomField, CustomForm, Policy
 from .structures import PlaceEntry, RegionNames, XmpPosition
@@ -20,7 +21,7 @@ from .texts import COMMENTS, TextKind
 
 _NATIVE_FIRST = frozenset({"gps", "taken_at"})
 """Fields that cameras know best: read from Exif first."""
-P, F, E = Rule.PRIMARY, Rule.PRESENT, Rule.FOLLOWER
+P, F, C, E = Rule.PRIMARY, Rule.PRESENT, Rule.COMPATIBLE, Rule.FOLLOWER
 ID3, VORBIS, QUICKTIME, PNG = TextKind.ID3, TextKind.VORBIS, TextKind.QUICKTIME, TextKind.PNG
 PDF, RIFF, AIFF = TextKind.PDF, TextKind.RIFF, TextKind.AIFF
 SVG, JPEG = TextKind.SVG, TextKind.JPEG
@@ -129,10 +130,12 @@ def _place(field: str, prop: str, part: str, iptc: IptcForm, codec: codecs.Codec
 WIDE, NUMBER = exif_values.WIDE, exif_values.NUMBER
 PATH_LISTS = (
     xmp("lr:hierarchicalSubject", P, BAG, keywords.PATHS),
-    xmp("digiKam:TagsList", F, SEQ, keywords.SLASHES),
-    xmp("MicrosoftPhoto:LastKeywordXMP", F, BAG, keywords.SLASHES),
-    xmp("MicrosoftPhoto:LastKeywordIPTC", F, BAG, keywords.SLASHES),
-    xmp("mediapro:CatalogSets", F, BAG, keywords.PIPES),
+    xmp("digiKam:TagsList", C, SEQ, keywords.SLASHES),
+    xmp("MicrosoftPhoto:LastKeywordXMP", C, BAG, keywords.SLASHES),
+    xmp("MicrosoftPhoto:LastKeywordIPTC", C, BAG, keywords.SLASHES),
+    xmp("mediapro:CatalogSets", C, BAG, keywords.PIPES),
+    xmp("acdsee:categories", C, TEXT, CATEGORIES),
+    KeywordHierarchy(),
 )
 FLAT_LISTS = (
     xmp("dc:subject", P, BAG, keywords.FLAT),
@@ -340,7 +343,7 @@ TABLE_PROPERTIES = frozenset(
     prop
     for field in FIELDS.values()
     for form in field.forms
-    if isinstance(form, XmpForm | XmpPosition | PlaceEntry | RegionNames)
+    if isinstance(form, XmpForm | XmpPosition | PlaceEntry | RegionNames | KeywordHierarchy)
     for prop in form.props
 )
 """The XMP properties in which a field is."""

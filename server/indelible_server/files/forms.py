@@ -10,7 +10,7 @@ from .codecs import TEXT, Codec, Raw
 from .exif import Exif
 from .iptc import Iptc
 from .namespaces import name
-from .policy import IptcRule, Policy
+from .policy import CompatLists, IptcRule, Policy
 from .tags import Value, same
 from .texts import TextKind, Texts
 from .xmp import Array, Packet
@@ -20,12 +20,14 @@ class Rule(StrEnum):
     """When a form is written.
 
     PRIMARY always; BLOCK if its block is there, or is to be made; PRESENT if the form itself is there, blank included;
-    FOLLOWER only if it held the field's old value. Where a block cannot be, nothing in it is written.
+    COMPATIBLE as PRESENT, if the policy does not say otherwise; FOLLOWER only if it held the field's old value. Where a
+    block cannot be, nothing in it is written.
     """
 
     PRIMARY = "P"
     BLOCK = "B"
     PRESENT = "F"
+    COMPATIBLE = "C"
     FOLLOWER = "E"
 
 
@@ -206,9 +208,18 @@ def follows(form: Form, metadata: Metadata, field_name: str, old: Value | None, 
     """Whether a form is to be written when its field changes from `old`."""
     if form.rule in (Rule.PRIMARY, Rule.BLOCK):
         return metadata.has(form.block, policy)
+    if form.rule is Rule.COMPATIBLE and policy.compat_lists is CompatLists.ALWAYS:
+        return metadata.has(form.block, policy)
     if not form.is_present(metadata):
         return False
     return form.rule is not Rule.FOLLOWER or echoes(form, metadata, field_name, old, policy)
+
+
+def value_for(form: Form, metadata: Metadata, value: Value | None, policy: Policy) -> Value | None:
+    """What of a value is to be written into a form; None if the form is to go."""
+    if form.rule is Rule.COMPATIBLE and policy.compat_lists is CompatLists.REMOVE:
+        return None
+    return None if form.block is Block.EXIF and metadata.exif_is_full else value
 
 
 def comes_back(form: Form, metadata: Metadata, new: Value | None, policy: Policy) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from .fields import IN_IPTC, fields_of
-from .forms import Block, Metadata, Rule, comes_back, follows
+from .forms import Metadata, Rule, comes_back, follows, value_for
 from .namespaces import name
 from .policy import Policy
 from .tags import Tags, same
@@ -35,8 +35,7 @@ def write_tags(metadata: Metadata, old: Tags, new: Tags, changed: Iterable[str],
             if follows(form, metadata, key, before, policy) or comes_back(form, metadata, value, policy)
         ]
         for form in due:
-            cannot_hold = metadata.exif_is_full and form.block is Block.EXIF
-            form.write(metadata, None if cannot_hold else value, before, policy)
+            form.write(metadata, value_for(form, metadata, value, policy), before, policy)
     if not metadata.takes_xmp:
         return
     for outdated in _digests_of_changed(metadata):

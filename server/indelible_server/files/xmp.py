@@ -18,6 +18,7 @@ SIZE_LIMIT = 16 * 1024 * 1024
 _RDF, _DESCRIPTION = name("rdf:RDF"), name("rdf:Description")
 _LI, _VALUE = name("rdf:li"), name("rdf:value")
 _ABOUT, _RESOURCE, _LANG = name("rdf:about"), name("rdf:resource"), name("xml:lang")
+_PARSE_TYPE = name("rdf:parseType")
 _ARRAYS = (name("rdf:Bag"), name("rdf:Seq"), name("rdf:Alt"))
 _DEFAULT = "x-default"
 _EMPTY = f'<x:xmpmeta xmlns:x="{NAMESPACES["x"]}"><rdf:RDF xmlns:rdf="{NAMESPACES["rdf"]}"/></x:xmpmeta>'
@@ -33,6 +34,11 @@ class Array(StrEnum):
     BAG = "rdf:Bag"
     SEQ = "rdf:Seq"
     ALT = "rdf:Alt"
+
+
+def parser() -> etree.XMLParser:
+    """A parser for texts of strangers. libxml2's own limits of depth and text length hold: huge_tree is off."""
+    return etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
 
 
 class Packet:
@@ -56,10 +62,8 @@ class Packet:
         """Parse a packet or a sidecar; raises `FileProblem` (CORRUPT, TOO_LARGE) for one that is not sound XMP."""
         if len(data) > SIZE_LIMIT:
             raise FileProblem(Reason.TOO_LARGE, "the XMP packet is larger than 16 MiB")
-        # libxml2's own limits of depth and text length hold, because huge_tree is off.
-        parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
         try:
-            root = etree.fromstring(_as_utf8(data), parser)
+            root = etree.fromstring(_as_utf8(data), parser())
         except (etree.XMLSyntaxError, ValueError) as error:
             raise FileProblem(Reason.CORRUPT, f"the XMP packet cannot be parsed: {error}") from error
         if root.getroottree().docinfo.internalDTD is not None:
@@ -115,6 +119,12 @@ class Packet:
                 return
         element = self._emptied(prop)
         element.text = tidy(value)
+
+    def set_structure(self, prop: str) -> etree._Element:
+        """The element of a structured property, empty and ready to take its parts."""
+        element = self._emptied(prop)
+        element.set(_PARSE_TYPE, "Resource")
+        return element
 
     def set_items(self, prop: str, values: list[str], array: Array) -> None:
         """Set a list. Items that stay keep their qualifiers."""
