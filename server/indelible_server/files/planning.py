@@ -53,7 +53,7 @@ def plan(
         if held:
             choice = HomeChoice.CATALOG_ONLY
         steps, note = _Steps(found, target, merged.tags, policy, replace, sidecar).take(choice)
-        files = tuple(step.file for step in steps if step.file)
+        files = tuple(file for step in steps for file in step.files)
         new_sidecar = next((file.target for file in files if file.home is Home.SIDECAR), None)
         return Plan(
             target=target,
@@ -97,11 +97,11 @@ def _only(fields: frozenset[str] | None, tags: Tags) -> Tags:
 
 @dataclass(frozen=True)
 class _Step:
-    """One home brought in line; without a file, it is already. `holds` are its fields, if it cannot hold all."""
+    """One home brought in line; without files, it is already. `holds` are its fields, if it cannot hold all."""
 
     home: Home
     changed: frozenset[str] = frozenset()
-    file: FilePlan | None = None
+    files: tuple[FilePlan, ...] = ()
     holds: frozenset[str] | None = None
 
 
@@ -131,8 +131,8 @@ class _Steps:
                 note = problem.message
         leaving = self.policy.leaving(self.tags)
         beyond = [field for step in steps for field in leaving if step.holds is not None and field not in step.holds]
-        if self.found.sidecar:
-            steps.append(self._edit_sidecar(self.found.sidecar))
+        if self.found.sidecars:
+            steps.append(self._edit_sidecars())
         elif not steps or beyond or choice is HomeChoice.EMBED_AND_SIDECAR:
             steps += self._create_sidecar(needed=bool(steps))
         if beyond and not note:
@@ -151,9 +151,8 @@ class _Steps:
         if metadata.names & {_PROVENANCE}:
             raise FileProblem(Reason.SIGNED, "the file refers to Content Credentials, which a change would break")
         changed = in_step(metadata, changed, self.policy)
-        return _Step(
-            Home.EMBEDDED, changed, self._file(levelled(found.media, self._patches(found.container, changed))), holds
-        )
+        patches = levelled(found.media, self._patches(found.container, changed))
+        return _Step(Home.EMBEDDED, changed, (self._file(patches),), holds)
 
     def _patches(self, container: Container, changed: frozenset[str]) -> Sequence[Patch]:
         try:
@@ -179,14 +178,21 @@ class _Steps:
             raise FileProblem(Reason.UNSUPPORTED, "the file has several names (hard links)")
         return self._plan(Home.EMBEDDED, mode, identity, self.target, patches)
 
-    def _edit_sidecar(self, sidecar: SidecarFile) -> _Step:
-        changed = self._changed(sidecar.tags)
-        if not changed:
-            return _Step(Home.SIDECAR)
+    def _edit_sidecars(self) -> _Step:
+        changed: frozenset[str] = frozenset()
+        files = []
+        for sidecar in self.found.sidecars:
+            differing = self._changed(sidecar.tags)
+            if differing:
+                changed |= differing
+                files.append(self._edited(sidecar, differing))
+        return _Step(Home.SIDECAR, changed, tuple(files))
+
+    def _edited(self, sidecar: SidecarFile, changed: frozenset[str]) -> FilePlan:
         write_tags(sidecar.metadata, sidecar.tags, self.tags, changed, self.policy)
         patch = Patch(0, sidecar.data, sidecar.metadata.packet().to_sidecar())
         path = beside(self.target, sidecar.name)
-        return _Step(Home.SIDECAR, changed, self._plan(Home.SIDECAR, Mode.REPLACE, sidecar.identity, path, [patch]))
+        return self._plan(Home.SIDECAR, Mode.REPLACE, sidecar.identity, path, [patch])
 
     def _create_sidecar(self, *, needed: bool) -> list[_Step]:
         """A complete sidecar; none if the file itself holds all that is wanted and no second home is asked for."""
@@ -199,7 +205,7 @@ class _Steps:
         write_tags(metadata, {}, self.tags, changed, self.policy)
         patch = Patch(0, b"", metadata.packet().to_sidecar())
         file = self._plan(Home.SIDECAR, Mode.CREATE, None, beside(self.target, name), [patch])
-        return [_Step(Home.SIDECAR, changed, file)]
+        return [_Step(Home.SIDECAR, changed, (file,))]
 
     def _new_sidecar_name(self) -> bytes:
         if self.known_sidecar:

@@ -68,8 +68,9 @@ def _reading(found: Survey, target: bytes, policy: Policy) -> Reading:
     for held in reversed(homes.values()):
         tags |= held
     stale = {Home.EMBEDDED: stale_fields(found.embedded.metadata, found.embedded_tags, policy)}
-    if found.sidecar:
-        stale[Home.SIDECAR] = stale_fields(found.sidecar.metadata, found.sidecar.tags, policy)
+    for sidecar in found.sidecars:
+        said = stale_fields(sidecar.metadata, homes[Home.SIDECAR], policy)
+        stale[Home.SIDECAR] = stale.get(Home.SIDECAR, frozenset()) | said
     return Reading(
         format=found.format,
         homes=homes,

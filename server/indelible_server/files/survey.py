@@ -36,7 +36,10 @@ class SidecarFile:
 
 @dataclass
 class Survey:
-    """What was found. `refusal` says why nothing can be embedded; `warnings` what is wrong but does no harm."""
+    """What was found. `refusal` says why nothing can be embedded; `warnings` what is wrong but does no harm.
+
+    The first of several sidecars is the one that counts; what the others say beyond it is told by it too.
+    """
 
     folder: Folder
     name: bytes
@@ -46,19 +49,27 @@ class Survey:
     container: Container | None
     embedded: Embedded
     embedded_tags: Tags
-    sidecar: SidecarFile | None
+    sidecars: tuple[SidecarFile, ...]
     refusal: FileProblem | None
     warnings: list[str]
 
     @property
     def bytes_read(self) -> int:
         """How much was read, so far."""
-        return self.media.bytes_read + (len(self.sidecar.data) if self.sidecar else 0)
+        return self.media.bytes_read + sum(len(sidecar.data) for sidecar in self.sidecars)
+
+    @property
+    def sidecar(self) -> SidecarFile | None:
+        """The sidecar that counts."""
+        return self.sidecars[0] if self.sidecars else None
 
     @property
     def homes(self) -> dict[Home, Tags]:
         """What each home holds; the sidecar comes first, as its values do."""
-        found = {Home.SIDECAR: self.sidecar.tags} if self.sidecar else {}
+        said: Tags = {}
+        for sidecar in reversed(self.sidecars):
+            said |= sidecar.tags
+        found = {Home.SIDECAR: said} if self.sidecars else {}
         return found | {Home.EMBEDDED: self.embedded_tags} if self.container else found
 
 
@@ -79,7 +90,10 @@ def survey(
         embedded = open_blocks(container, policy)
         refusal = refusal or next(iter(embedded.damage), None)
         warnings = [damage.message for damage in embedded.damage]
-        found = _find_sidecar(folder, name, known, siblings, warnings)
+        found = sidecars.find(folder, name, siblings, known.rpartition(b"/")[2] if known else None)
+        if found.ambiguous:
+            shown = found.ambiguous.decode("utf-8", "backslashreplace")
+            warnings.append(f"{shown} may belong to several files, so it is left alone")
         yield Survey(
             folder=folder,
             name=name,
@@ -89,23 +103,10 @@ def survey(
             container=container,
             embedded=embedded,
             embedded_tags=read_tags(embedded.metadata, policy),
-            sidecar=_load(folder, found, policy) if found else None,
+            sidecars=tuple(_load(folder, sidecar, policy) for sidecar in found.names),
             refusal=refusal,
             warnings=warnings,
         )
-
-
-def _find_sidecar(
-    folder: Folder, name: bytes, known: bytes | None, siblings: Siblings | None, warnings: list[str]
-) -> bytes | None:
-    known_name = known.rpartition(b"/")[2] if known else None
-    if known_name and folder.identity(known_name):
-        return known_name
-    found = sidecars.find(folder, name, siblings)
-    if found.ambiguous:
-        shown = found.ambiguous.decode("utf-8", "backslashreplace")
-        warnings.append(f"{shown} may belong to several files, so it is left alone")
-    return found.name
 
 
 def _load(folder: Folder, name: bytes, policy: Policy) -> SidecarFile:
