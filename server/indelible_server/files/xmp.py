@@ -14,6 +14,9 @@ from .tags import same_text, tidy
 PADDING = 4096
 """Room that is left on a first write, so that later ones fit in place."""
 SIZE_LIMIT = 16 * 1024 * 1024
+LIST_LIMIT = 10_000
+"""How many values a list of ours can have: what has more is no list of words any more."""
+_NODES_LIMIT = 1000
 
 _RDF, _DESCRIPTION = name("rdf:RDF"), name("rdf:Description")
 _LI, _VALUE = name("rdf:li"), name("rdf:value")
@@ -45,9 +48,11 @@ class Packet:
     """A parsed XMP packet. Properties are named as lxml names them, `{namespace}local`."""
 
     def __init__(self, root: etree._Element) -> None:
-        rdf = root if root.tag == _RDF else root.find(_RDF)
+        rdf = next(root.iter(_RDF), None)
         if rdf is None:
             raise FileProblem(Reason.CORRUPT, "the XMP packet holds no RDF")
+        if sum(1 for _ in rdf.iterchildren(_DESCRIPTION)) > _NODES_LIMIT:
+            raise FileProblem(Reason.TOO_LARGE, "the XMP packet is in more pieces than anyone makes")
         self._root = root
         self._rdf = rdf
         self._prefixes: dict[str, str] = {}
@@ -97,13 +102,18 @@ class Packet:
         return None
 
     def items(self, prop: str) -> list[str] | None:
-        """The property as a list; None if it is missing. A plain text is a list of one."""
+        """The property as a list; None if it is missing. A plain text is a list of one.
+
+        Raises `FileProblem` (TOO_LARGE) for one that is longer than LIST_LIMIT.
+        """
         for node in self._nodes():
             value = node.get(prop)
             if value is not None:
                 return [value]
             for element in node.iterchildren(prop):
                 array = _array_of(element)
+                if array is not None and len(array) > LIST_LIMIT:
+                    raise FileProblem(Reason.TOO_LARGE, f"a list in XMP has more than {LIST_LIMIT:,} values")
                 return [_text_of(element)] if array is None else [_text_of(li) for li in array.iterchildren(_LI)]
         return None
 
@@ -113,6 +123,7 @@ class Packet:
 
     def set_text(self, prop: str, value: str) -> None:
         """Set a simple property, in the syntax in which it is there already."""
+        self._first_only(prop)
         for node in self._nodes():
             if node.get(prop) is not None:
                 node.set(prop, tidy(value))
@@ -141,7 +152,7 @@ class Packet:
 
     def set_default(self, prop: str, value: str, old: str | None) -> None:
         """Set x-default, and each language that held the old value; other languages stay."""
-        element = self.element(prop)
+        element = self._first_only(prop)
         array = None if element is None else _array_of(element)
         if array is None:
             array = etree.SubElement(self._emptied(prop), name(Array.ALT))
@@ -186,18 +197,26 @@ class Packet:
     def _nodes(self) -> list[etree._Element]:
         return list(self._rdf.iterchildren(_DESCRIPTION))
 
-    def _emptied(self, prop: str) -> etree._Element:
-        """The property's element without content, made where it is missing; it is there once afterwards."""
-        first: etree._Element | None = None
+    def _first_only(self, prop: str) -> etree._Element | None:
+        """Remove the property but for where it is read from; gives back its element, if it is one."""
+        kept, found = None, False
         for node in self._nodes():
             if node.get(prop) is not None:
-                del node.attrib[prop]
+                if found:
+                    del node.attrib[prop]
+                found = True
             for element in list(node.iterchildren(prop)):
-                if first is None:
-                    first = element
-                else:
+                if found:
                     node.remove(element)
+                else:
+                    kept, found = element, True
+        return kept
+
+    def _emptied(self, prop: str) -> etree._Element:
+        """The property's element without content, made where it is missing; it is there once afterwards."""
+        first = self._first_only(prop)
         if first is None:
+            self.remove(prop)
             return self._new(prop)
         first.text = None
         for child in list(first):
@@ -221,7 +240,7 @@ def _as_utf8(data: bytes) -> bytes:
     for start, encoding in (
         (b"\0\0\0<", "utf-32-be"),
         (b"<\0\0\0", "utf-32-le"),
-        (b"\0<", "utf-16-be"),
+        (b"\0<\0", "utf-16-be"),
         (b"<\0", "utf-16-le"),
     ):
         if data.startswith(start):
@@ -232,20 +251,38 @@ def _as_utf8(data: bytes) -> bytes:
 
 def _text_of(element: etree._Element) -> str:
     """The text of a simple value, also if it is qualified or a resource."""
-    inner = element.find(_VALUE)
-    if inner is None:
-        inner = element.find(f"{_DESCRIPTION}/{_VALUE}")
-    if inner is not None:
-        return inner.text or ""
-    return element.get(_RESOURCE) or element.text or ""
+    for holder in (element, element.find(_DESCRIPTION)):
+        if holder is None:
+            continue
+        inner = holder.find(_VALUE)
+        if inner is not None:
+            return _plain(inner)
+        if holder.get(_VALUE) is not None:
+            return holder.get(_VALUE, "")
+    return element.get(_RESOURCE) or _plain(element)
+
+
+def _plain(element: etree._Element) -> str:
+    """The text in an element, whatever comments stand in between."""
+    return "".join([element.text or "", *(one.tail or "" for one in element if _is_remark(one))])
+
+
+def _is_remark(node: etree._Element) -> bool:
+    return isinstance(node, etree._Comment | etree._ProcessingInstruction)
 
 
 def _set_text_of(element: etree._Element, value: str) -> None:
-    inner = element.find(_VALUE)
-    if inner is None:
-        inner = element.find(f"{_DESCRIPTION}/{_VALUE}")
-    target = element if inner is None else inner
+    target = element
+    for holder in (element, element.find(_DESCRIPTION)):
+        inner = None if holder is None else holder.find(_VALUE)
+        if inner is not None:
+            target = inner
+        elif holder is not None and holder.get(_VALUE) is not None:
+            holder.set(_VALUE, tidy(value))
+            return
     target.attrib.pop(_RESOURCE, "")
+    for remark in [one for one in target if _is_remark(one)]:
+        target.remove(remark)
     target.text = tidy(value)
 
 
