@@ -20,6 +20,7 @@ from .xmp import PADDING, Packet
 
 Parsed = TypeVar("Parsed")
 _EXTENDED = name("xmpNote:HasExtendedXMP")
+_NUMBER = 4
 
 
 @dataclass
@@ -36,16 +37,19 @@ class Embedded:
         What others gain is taken from the padding of XMP, if there is enough, so that the file keeps its length.
         Raises `FileProblem` (TOO_LARGE, UNSUPPORTED) for what cannot be written.
         """
-        exif, resources = self._exif(container), self._resources(policy)
+        exif, iptc = self._exif(container), self._iptc(container, policy)
+        resources = self._resources(container, iptc)
         gained = 0
         for new, old in ((exif, container.exif), (resources, container.resources)):
-            if isinstance(new, bytes):
+            if isinstance(new, bytes) and not isinstance(container.exif, Exif):
                 gained += len(new) - (len(old) if isinstance(old, bytes) else 0)
+        is_apart = container.iptc is not None or not (self.resources and self.resources.iptc)
         return Blocks(
             xmp=self._xmp(container, gained),
             exif=exif,
             resources=resources,
-            further_iptc=self._further_iptc(policy),
+            iptc=iptc[0] if iptc and container.iptc_apart and is_apart else None,
+            further_iptc=self._further_iptc(container, iptc),
             texts=self.metadata.texts.changed if self.metadata.texts else {},
         )
 
@@ -53,7 +57,7 @@ class Embedded:
         if not container.takes_xmp:
             return None
         limit = container.xmp_limit
-        room = len(container.xmp or b"") - gained
+        room = len(container.xmp or b"") - (gained if container.xmp_yields else 0)
         return self.metadata.packet().to_packet(room=room if room <= limit else 0, padding=PADDING, limit=limit)
 
     def _exif(self, container: Container) -> bytes | Exif | None:
@@ -62,24 +66,31 @@ class Embedded:
             return None
         return exif if exif is container.exif else exif.to_bytes()
 
-    def _resources(self, policy: Policy) -> bytes | None:
-        resources = self.resources or Resources([])
-        ours = self._all_iptc[: len(resources.iptc)]
-        if self.metadata.begun_iptc:
-            ours = self._all_iptc
-        if not any(iptc.changed or self.metadata.iptc_is_newer for iptc in ours):
-            return None
-        return resources.with_iptc([iptc.to_bytes(policy.legacy_charset) for iptc in ours])
+    def _iptc(self, container: Container, policy: Policy) -> list[bytes]:
+        """The IPTC blocks as they are to be; none if none of them changes."""
+        metadata = self.metadata
+        blocks = [metadata.iptc, *metadata.further_iptc] if metadata.iptc else []
+        if not metadata.iptc_is_newer and not any(block.changed for block in blocks):
+            return []
+        found = [block.to_bytes(policy.legacy_charset) for block in blocks]
+        # Where it is stored as numbers it has zeros behind it, and the digest counts them.
+        return [data + bytes(-len(data) % _NUMBER) for data in found] if container.iptc_apart else found
 
-    def _further_iptc(self, policy: Policy) -> tuple[bytes | None, ...]:
-        if self.metadata.begun_iptc:
-            return ()
-        further = self._all_iptc[len(self.resources.iptc) if self.resources else 0 :]
-        return tuple(iptc.to_bytes(policy.legacy_charset) if iptc.changed else None for iptc in further)
+    def _resources(self, container: Container, iptc: list[bytes]) -> bytes | None:
+        if not iptc:
+            return None
+        if container.iptc_apart:
+            return self.resources.renewed(iptc[0]) if self.resources else None
+        ours = iptc if self.metadata.begun_iptc else iptc[: self._in_resources]
+        return (self.resources or Resources([])).with_iptc(*ours) if ours else None
+
+    def _further_iptc(self, container: Container, iptc: list[bytes]) -> tuple[bytes, ...]:
+        return () if container.iptc_apart or self.metadata.begun_iptc else tuple(iptc[self._in_resources :])
 
     @property
-    def _all_iptc(self) -> list[Iptc]:
-        return [self.metadata.iptc, *self.metadata.further_iptc] if self.metadata.iptc else []
+    def _in_resources(self) -> int:
+        """How many IPTC blocks the resources hold."""
+        return len(self.resources.iptc_blocks) if self.resources else 0
 
 
 def open_blocks(container: Container | None, policy: Policy) -> Embedded:
@@ -90,7 +101,7 @@ def open_blocks(container: Container | None, policy: Policy) -> Embedded:
     damage = embedded.damage
     resources = _try(Resources.parse, container.resources, damage)
     embedded.resources = resources
-    places = [*(resources.iptc if resources else ()), *container.further_iptc]
+    places = _iptc_places(container, resources, damage)
     iptc = [block for block in (_try(Iptc.parse, place, damage) for place in places) if block]
     embedded.metadata = Metadata(
         xmp=_try(Packet.parse, container.xmp, damage),
@@ -101,7 +112,7 @@ def open_blocks(container: Container | None, policy: Policy) -> Embedded:
         takes_xmp=container.takes_xmp,
         takes_exif=container.takes_exif,
         takes_iptc=container.takes_iptc,
-        iptc_is_newer=resources.iptc_is_newer if resources else False,
+        iptc_is_newer=resources is not None and resources.is_older_than(*places),
     )
     try:
         _look_into_extended_xmp(embedded.metadata, container, policy)
@@ -125,6 +136,17 @@ def _look_into_extended_xmp(metadata: Metadata, container: Container, policy: Po
         metadata.packet().take_in(extension)
         metadata.names |= names
         raise FileProblem(Reason.UNSUPPORTED, "a part of the tags is in the file's extended XMP")
+
+
+def _iptc_places(container: Container, resources: Resources | None, damage: list[FileProblem]) -> list[bytes]:
+    """The IPTC blocks. Where one is kept twice, both must say the same, since only one of them is read."""
+    apart, among = container.iptc, list(resources.iptc_blocks) if resources else []
+    if not container.iptc_apart:
+        return [*among, *container.further_iptc]
+    found = [*([] if apart is None else [apart]), *among]
+    if any(block.rstrip(b"\0") != found[0].rstrip(b"\0") for block in found):
+        damage.append(FileProblem(Reason.UNSUPPORTED, "the file has two IPTC blocks that differ"))
+    return found[:1]
 
 
 def _try(parse: Callable[[bytes], Parsed], data: bytes | None, damage: list[FileProblem]) -> Parsed | None:

@@ -22,7 +22,7 @@ FORMATS = (
     Format("JPEG", "image", ("jpg", "jpeg", "jpe", "jfif", "mpo")),
     Format("PNG", "image", ("png", "apng")),
     Format("GIF", "image", ("gif",)),
-    Format("TIFF", "image", ("tif", "tiff")),
+    Format("TIFF", "image", ("tif", "tiff", "btf")),
     Format("WebP", "image", ("webp",)),
     Format("PSD", "image", ("psd", "psb")),
     Format("BMP", "image", ("bmp", "dib")),
@@ -48,15 +48,15 @@ FORMATS = (
     Format("PostScript", "document", ("eps", "ps")),
     Format("Illustrator", "document", ("ai",)),
     Format("InDesign", "document", ("indd", "indt")),
-    Format("MP4", "video", ("mp4", "m4v")),
+    Format("MP4", "video", ("mp4", "m4v", "mp4v")),
     Format("MOV", "video", ("mov", "qt")),
-    Format("3GP", "video", ("3gp", "3g2")),
+    Format("3GP", "video", ("3gp", "3g2", "3gpp")),
     Format("AVI", "video", ("avi",)),
     Format("MKV", "video", ("mkv", "webm")),
     Format("MPEG", "video", ("mpg", "mpeg", "m2v", "mts", "m2ts", "ts")),
     Format("WMV", "video", ("wmv", "asf")),
     Format("MP3", "audio", ("mp3",)),
-    Format("M4A", "audio", ("m4a", "m4b")),
+    Format("M4A", "audio", ("m4a", "m4b", "m4p")),
     Format("FLAC", "audio", ("flac",)),
     Format("Ogg", "audio", ("ogg", "oga", "opus", "spx")),
     Format("WAV", "audio", ("wav", "wave")),
@@ -101,19 +101,29 @@ _MAGIC = (
     (0, b"\x1aE\xdf\xa3", "MKV"),
     (8, b"crx ", "CR3"),
     (8, b"avif", "AVIF"),
+    (8, b"avis", "AVIF"),
     (8, b"heic", "HEIC"),
     (8, b"heix", "HEIC"),
+    (8, b"heim", "HEIC"),
+    (8, b"heis", "HEIC"),
+    (8, b"hevc", "HEIC"),
+    (8, b"hevx", "HEIC"),
     (8, b"mif1", "HEIC"),
     (8, b"msf1", "HEIC"),
     (8, b"qt  ", "MOV"),
     (8, b"M4A ", "M4A"),
     (8, b"M4B ", "M4A"),
+    (8, b"M4P ", "M4A"),
     (8, b"3gp", "3GP"),
+    (8, b"3g2", "3GP"),
     (4, b"ftyp", "MP4"),
+    # Older files of QuickTime begin without a word about what they are.
+    *((4, kind, "MOV") for kind in (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")),
 )
 
 _SHARED = {"MP3": "audio", "PostScript": "document", "PDF": "document", "MP4": "video"}
 """Content that several formats begin with: an extension of this kind says which it is."""
+_AVIF = b"avif"
 _WITH_MAGIC = frozenset(name for _, _, name in _MAGIC) - {"MP3"}
 
 
@@ -139,6 +149,8 @@ def format_of(name: bytes, head: bytes) -> str:
     """The format of a file with this name and first bytes. Content comes first: a name may lie."""
     named = _BY_EXTENSION.get(extension(name.decode("utf-8", "replace")))
     found = next((name for offset, magic, name in _MAGIC if head.startswith(magic, offset)), None)
+    if found == "HEIC" and _AVIF in _brands(head):
+        found = "AVIF"
     if named is None:
         return found or UNKNOWN
     if found is None:
@@ -146,3 +158,9 @@ def format_of(name: bytes, head: bytes) -> str:
     if found == "TIFF" and (named.kind == "raw" or named.name == "DNG"):
         return named.name
     return named.name if _SHARED.get(found) == named.kind else found
+
+
+def _brands(head: bytes) -> set[bytes]:
+    """What a file that says that it is a collection of pictures is compatible with."""
+    end = min(int.from_bytes(head[:4], "big"), len(head))
+    return {head[start : start + 4] for start in range(16, end, 4)}

@@ -48,6 +48,7 @@ class IptcForm:
     place: int = 0
 
     block: ClassVar[Block] = Block.IPTC
+    props: ClassVar[frozenset[str] | None] = None
 
     @property
     def is_source(self) -> bool:
@@ -108,6 +109,7 @@ class IptcDate:
     place: int = 0
 
     block: ClassVar[Block] = Block.IPTC
+    props: ClassVar[frozenset[str] | None] = None
 
     @property
     def is_source(self) -> bool:

@@ -125,7 +125,7 @@ class KeywordHierarchy:
     _PROP = name("mwg-kw:Keywords")
     _HIERARCHY = name("mwg-kw:Hierarchy")
     _KEYWORD, _APPLIED, _CHILDREN = name("mwg-kw:Keyword"), name("mwg-kw:Applied"), name("mwg-kw:Children")
-    props: ClassVar[tuple[str, ...]] = (_PROP,)
+    props: ClassVar[frozenset[str]] = frozenset({_PROP})
 
     def is_present(self, metadata: Metadata) -> bool:
         return self._PROP in metadata.names

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from .media import MediaFile
 from .problems import FileProblem, Reason
@@ -46,6 +47,7 @@ _SUB_DIRECTORIES = frozenset({0x0011, 0x0035, *range(0x2010, 0x2060, 0x10), 0x30
 _POINTERS = (4, 9, 13)
 _DIRECTORY, _INLINE, _LONGEST = 13, 4, 64
 _ENTRIES_LIMIT = 1000
+_LONGEST_DIRECTORY = 64 + ENTRY * _ENTRIES_LIMIT
 _DEPTH = 3
 _READS_LIMIT = 400
 _JPEG, _HEAD = b"\xd8\xff", 48
@@ -90,17 +92,24 @@ def pointers(media: MediaFile, start: int, end: int) -> list[Pointer]:
     at = _note_in(tiff)
     if at is None:
         return []
-    likely = {
-        (place, note.order): start + base + number
+    likely = dict.fromkeys(
+        (place, note.order, start + base + number)
         for note in _readings(block, at)
         for place, number in _numbers(note, _first_directory(note), _DEPTH)
         for base in note.bases
-        if end <= start + base + number < media.size and _picture_at(media, start + base + number) is not None
-    }
-    return [
-        Pointer(start + place, block[place : place + 4], order, target, _picture_at(media, target) is True)
-        for (place, order), target in likely.items()
-    ]
+        if end <= start + base + number < media.size
+    )
+    found = []
+    for place, order, target in islice(likely, _READS_LIMIT):
+        picture = _picture_at(media, target)
+        if picture is not None:
+            found.append(Pointer(start + place, block[place : place + 4], order, target, picture))
+    return found
+
+
+def beyond(media: MediaFile, start: int, end: int) -> list[int]:
+    """The offsets in the file of the pictures behind `end` that these notes point at."""
+    return [pointer.target for pointer in pointers(media, start, end)]
 
 
 def extents(tiff: Tiff) -> list[tuple[int, int]]:
@@ -108,11 +117,12 @@ def extents(tiff: Tiff) -> list[tuple[int, int]]:
     at = _note_in(tiff)
     if at is None:
         return []
-    _, base = _known(tiff.data, at)
+    block = tiff.source.read(at, _LONGEST_DIRECTORY)
+    _, base = _known(block, 0)
     origin = 0 if base is None else at + base
     return [
         (origin + offset, origin + offset + size)
-        for note in _readings(tiff.data, at)
+        for note in _readings(block, 0)
         for _, _, _, size, offset in _entries(note, _first_directory(note))
         if size > _INLINE
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Self
 
@@ -15,6 +15,40 @@ _DATASET = b"\x1c"
 _SIGNATURES = (b"8BIM", b"PHUT", b"AgHg", b"DCSR", b"MeSa")
 
 
+_ENTRIES_LIMIT = 65_536
+_TAIL_LIMIT = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where a resource lies: it begins at `start`, its `length` bytes of data at `data`; `end` is behind them all."""
+
+    number: int
+    start: int
+    data: int
+    length: int
+    end: int
+
+
+def entries(read: Callable[[int, int], bytes], start: int, end: int) -> Iterator[Entry]:
+    """The resources between two offsets of what `read` reads; raises `FileProblem` (CORRUPT) where the list breaks."""
+    position = start
+    for _ in range(_ENTRIES_LIMIT):
+        head = read(position, min(7, end - position))
+        if head[:4] not in _SIGNATURES:
+            break
+        data = position + 6 + (head[6] + 2 & ~1 if len(head) > 6 else 2) + 4
+        length = int.from_bytes(read(data - 4, 4), "big")
+        if data + length > end:
+            raise FileProblem(Reason.CORRUPT, "the Photoshop block is cut off")
+        # The last padding byte is missing in some files.
+        entry = Entry(int.from_bytes(head[4:6], "big"), position, data, length, min(data + length + length % 2, end))
+        yield entry
+        position = entry.end
+    if end - position > _TAIL_LIMIT or read(position, end - position).strip(b"\0"):
+        raise FileProblem(Reason.CORRUPT, "the Photoshop block is damaged")
+
+
 @dataclass(frozen=True)
 class _Resource:
     """A resource, and its bytes as they stand in the file; `data` does not count the padding."""
@@ -22,6 +56,8 @@ class _Resource:
     number: int
     data: bytes
     raw: bytes
+    head: bytes
+    """Its signature, its number and its name."""
 
     @property
     def is_iptc(self) -> bool:
@@ -41,64 +77,66 @@ class Resources:
     def parse(cls, data: bytes) -> Self:
         """Parse a list; raises `FileProblem` (CORRUPT, UNSUPPORTED) for one that could not be put together again."""
         resources, position = [], 0
-        while data[position : position + 4] in _SIGNATURES:
-            resource = _resource(data, position)
-            resources.append(resource)
-            position += len(resource.raw)
-        if data[position:].strip(b"\0"):
-            raise FileProblem(Reason.CORRUPT, "the Photoshop block is damaged")
+        for entry in entries(lambda start, length: data[start : start + length], 0, len(data)):
+            content = data[entry.data : entry.data + entry.length]
+            head, raw = data[entry.start : entry.data - 4], data[entry.start : entry.end]
+            resources.append(_Resource(entry.number, content, raw, head))
+            position = entry.end
         if any(resource.number == _XMP for resource in resources):
             raise FileProblem(Reason.UNSUPPORTED, "the file has XMP among its image resources")
         return cls(resources, data[position:])
 
     @property
-    def iptc(self) -> tuple[bytes, ...]:
+    def iptc(self) -> bytes | None:
+        """The first IPTC block."""
+        return next(iter(self.iptc_blocks), None)
+
+    @property
+    def iptc_blocks(self) -> tuple[bytes, ...]:
         """The IPTC blocks: one, as a rule."""
         return tuple(resource.data for resource in self._resources if resource.is_iptc)
 
-    @property
-    def iptc_is_newer(self) -> bool:
-        """Whether IPTC was written by a program that did not care about the digest, and so not about XMP either."""
+    def is_older_than(self, *blocks: bytes) -> bool:
+        """Whether these IPTC blocks were written by a program that did not care about the digest, nor about XMP."""
         digests = {resource.data for resource in self._resources if resource.number == _DIGEST}
-        return bool(digests and self.iptc) and digests.isdisjoint(map(_digest, self.iptc))
+        # Some count the zeros behind a block, and some do not.
+        known = {_digest(data) for block in blocks for data in (block, block.rstrip(b"\0"))}
+        return bool(digests and known) and digests.isdisjoint(known)
 
-    def with_iptc(self, blocks: Sequence[bytes]) -> bytes:
+    def with_iptc(self, *blocks: bytes) -> bytes:
         """The whole list with these IPTC blocks in the places of the old ones, and the digest if there was one."""
-        if not self.iptc:
-            return b"".join(_packed(b"8BIM", _IPTC, block) for block in blocks) + self.to_bytes()
-        left, parts = list(blocks), []
-        for resource in self._resources:
-            data = resource.data
-            if resource.is_iptc:
-                data = left.pop(0)
-            elif resource.number == _DIGEST:
-                data = _digest(blocks[0])
-            same = data == resource.data
-            parts.append(resource.raw if same else _packed(resource.raw[:4], resource.number, data))
-        return b"".join(parts) + self._tail
+        if not self.iptc_blocks:
+            return b"".join(packed(head_of(_IPTC), block) for block in blocks) + self.to_bytes()
+        left = list(blocks)
+        new = (left.pop(0) if resource.is_iptc else resource.data for resource in self._resources)
+        return self._with(new, blocks[0])
+
+    def renewed(self, iptc: bytes) -> bytes:
+        """The whole list with this IPTC block and its digest in the place of old ones, if there are any."""
+        return self._with((iptc if resource.is_iptc else resource.data for resource in self._resources), iptc)
 
     def to_bytes(self) -> bytes:
         """The list as it is."""
         return b"".join(resource.raw for resource in self._resources) + self._tail
+
+    def _with(self, contents: Iterable[bytes], iptc: bytes) -> bytes:
+        """The whole list with these contents, and with the digest of this block wherever there is one."""
+        parts = []
+        for resource, content in zip(self._resources, contents, strict=True):
+            data = _digest(iptc) if resource.number == _DIGEST else content
+            parts.append(resource.raw if data == resource.data else packed(resource.head, data))
+        return b"".join(parts) + self._tail
 
 
 def _digest(iptc: bytes) -> bytes:
     return hashlib.md5(iptc, usedforsecurity=False).digest()
 
 
-def _packed(signature: bytes, number: int, data: bytes) -> bytes:
-    return struct.pack(">4sHHI", signature, number, 0, len(data)) + data + bytes(len(data) % 2)
+def head_of(number: int) -> bytes:
+    """The head of a new resource, which has no name."""
+    return struct.pack(">4sHH", _SIGNATURES[0], number, 0)
 
 
-def _resource(data: bytes, position: int) -> _Resource:
-    name_length = data[position + 6] if position + 6 < len(data) else 0
-    head = position + 6 + (1 + name_length + 1 & ~1)
-    if head + 4 > len(data):
-        raise FileProblem(Reason.CORRUPT, "the Photoshop block is cut off")
-    (number,) = struct.unpack_from(">H", data, position + 4)
-    (length,) = struct.unpack_from(">I", data, head)
-    start, end = head + 4, head + 4 + length
-    if end > len(data):
-        raise FileProblem(Reason.CORRUPT, "the Photoshop block is cut off")
-    # The last padding byte is missing in some files.
-    return _Resource(number, data[start:end], data[position : end + length % 2])
+def packed(head: bytes, data: bytes) -> bytes:
+    """A resource with this head, padded to an even length."""
+    return head + len(data).to_bytes(4, "big") + data + bytes(len(data) % 2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import replace as changed_to
 
@@ -12,7 +12,7 @@ from .containers.container import Container
 from .embedded import Embedded, open_blocks
 from .forms import Metadata
 from .merge import ConflictPolicy, Merged, merge_homes
-from .metadata import fields_held, in_step, write_tags
+from .metadata import followed, held_of, in_step, write_tags
 from .namespaces import name as xmp_name
 from .patching import guards, levelled, trimmed, way
 from .plan import FilePlan, Home, Identity, Mode, Patch, Plan
@@ -46,31 +46,51 @@ def plan(
     `replace` forbids patching in place (taking over from a writer that may still be alive). Nothing is touched.
     Raises `FileProblem` if the item cannot be read or written at all.
     """
-    with survey(root, target, policy, sidecar, None) as found:
-        merged = _merge(base, ours, found, policy)
-        held = bool(merged.conflicts) and policy.conflicts is ConflictPolicy.HOLD
-        choice = policy.home_of(found.name.decode("utf-8", "replace"), found.format)
-        if held:
-            choice = HomeChoice.CATALOG_ONLY
-        steps, note = _Steps(found, target, merged.tags, policy, replace, sidecar).take(choice)
-        files = tuple(file for step in steps for file in step.files)
-        new_sidecar = next((file.target for file in files if file.home is Home.SIDECAR), None)
-        return Plan(
-            target=target,
-            format=found.format,
-            tags=merged.tags,
-            found=found.homes,
-            wanted={step.home: _only(step.holds, merged.tags) for step in steps},
-            written={step.home: step.changed for step in steps},
-            identity=found.identity,
-            conflicts=merged.conflicts,
-            taken_in=merged.taken_in,
-            held=held,
-            files=files,
-            sidecar=beside(target, found.sidecar.name) if found.sidecar else new_sidecar,
-            note=note,
-            bytes_read=found.bytes_read,
-        )
+    with survey(root, target, policy, base, sidecar) as found:
+        return _planned(found, target, base, ours, policy, replace=replace, sidecar=sidecar)
+
+
+def plan_edit(root: Root, target: bytes, change: Callable[[Tags], Tags], policy: Policy) -> Plan:
+    """Like `plan`, for a file that no catalog knows: `change` makes the wanted tags of those that are there."""
+    with survey(root, target, policy) as found:
+        base = {home.value: tags for home, tags in found.homes.items()}
+        return _planned(found, target, base, change(found.tags), policy)
+
+
+def _planned(
+    found: Survey,
+    target: bytes,
+    base: Mapping[str, Tags],
+    ours: Tags,
+    policy: Policy,
+    *,
+    replace: bool = False,
+    sidecar: bytes | None = None,
+) -> Plan:
+    merged = _merge(base, ours, found, policy)
+    held = bool(merged.conflicts) and policy.conflicts is ConflictPolicy.HOLD
+    choice = policy.home_of(found.name.decode("utf-8", "replace"), found.format)
+    if held:
+        choice = HomeChoice.CATALOG_ONLY
+    steps, note = _Steps(found, target, merged.tags, policy, replace, sidecar).take(choice)
+    files = tuple(file for step in steps for file in step.files)
+    new_sidecar = next((file.target for file in files if file.home is Home.SIDECAR), None)
+    return Plan(
+        target=target,
+        format=found.format,
+        tags=merged.tags,
+        found=found.homes,
+        wanted={step.home: step.wanted for step in steps},
+        written={step.home: step.changed for step in steps},
+        identity=found.identity,
+        conflicts=merged.conflicts,
+        taken_in=merged.taken_in,
+        held=held,
+        files=files,
+        sidecar=beside(target, found.sidecar.name) if found.sidecar else new_sidecar,
+        note=note,
+        bytes_read=found.bytes_read,
+    )
 
 
 def _merge(base: Mapping[str, Tags], ours: Tags, found: Survey, policy: Policy) -> Merged:
@@ -88,21 +108,17 @@ def _merge(base: Mapping[str, Tags], ours: Tags, found: Survey, policy: Policy) 
 
 
 def _leaving(tags: Tags, policy: Policy) -> Tags:
-    return _only(policy.leaving(tags), tags)
-
-
-def _only(fields: frozenset[str] | None, tags: Tags) -> Tags:
-    return tags if fields is None else {field: value for field, value in tags.items() if field in fields}
+    return {field: value for field, value in tags.items() if not policy.keeps_back(field)}
 
 
 @dataclass(frozen=True)
 class _Step:
-    """One home brought in line; without files, it is already. `holds` are its fields, if it cannot hold all."""
+    """One home brought in line with what is `wanted` of it; without files, it is already."""
 
     home: Home
+    wanted: Tags
     changed: frozenset[str] = frozenset()
     files: tuple[FilePlan, ...] = ()
-    holds: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -129,44 +145,48 @@ class _Steps:
                 if problem.reason not in _TO_SIDECAR:
                     raise
                 note = problem.message
-        leaving = self.policy.leaving(self.tags)
-        beyond = [field for step in steps for field in leaving if step.holds is not None and field not in step.holds]
+        beyond = {field for step in steps for field in self._changed(step.wanted)}
         if self.found.sidecars:
             steps.append(self._edit_sidecars())
         elif not steps or beyond or choice is HomeChoice.EMBED_AND_SIDECAR:
             steps += self._create_sidecar(needed=bool(steps))
-        if beyond and not note:
-            note = f"{self.found.format} has no place for {', '.join(sorted(beyond))}, so there is a sidecar too"
+        if beyond:
+            note = f"{self.found.format} cannot hold all of {', '.join(sorted(beyond))}, so there is a sidecar too"
         return steps, note
 
     def _embed(self) -> _Step:
-        found = self.found
-        holds = None if found.embedded.metadata.takes_xmp else fields_held(found.embedded.metadata, self.policy)
-        changed = self._changed(_only(holds, found.embedded_tags), _only(holds, self.tags))
+        found, metadata = self.found, self.found.embedded.metadata
+        wanted = held_of(metadata, self.tags, self.policy)
+        # What a follower here repeats may be a field that only the sidecar holds.
+        before = (found.sidecar.tags if found.sidecar else {}) | found.embedded_tags
+        changed = self._changed(found.embedded_tags, wanted)
+        if not metadata.takes_xmp:
+            changed |= self.policy.leaving(followed(metadata, before, self.tags, self.policy))
         if not changed:
-            return _Step(Home.EMBEDDED, holds=holds)
+            return _Step(Home.EMBEDDED, wanted)
         if found.refusal or found.container is None:
             raise found.refusal or FileProblem(Reason.UNSUPPORTED, f"{found.format}: nothing can be embedded")
-        metadata = found.embedded.metadata
         if metadata.names & {_PROVENANCE}:
             raise FileProblem(Reason.SIGNED, "the file refers to Content Credentials, which a change would break")
         changed = in_step(metadata, changed, self.policy)
-        patches = levelled(found.media, self._patches(found.container, changed))
-        return _Step(Home.EMBEDDED, changed, (self._file(patches),), holds)
+        patches = levelled(found.media, self._patches(found.container, before, changed))
+        return _Step(Home.EMBEDDED, wanted, changed, (self._file(patches),))
 
-    def _patches(self, container: Container, changed: frozenset[str]) -> Sequence[Patch]:
+    def _patches(self, container: Container, before: Tags, changed: frozenset[str]) -> Sequence[Patch]:
         try:
-            return self._with_changes(container, self.found.embedded, changed)
+            return self._with_changes(container, self.found.embedded, before, changed)
         except FileProblem as problem:
             if problem.reason is not Reason.TOO_LARGE or not isinstance(container.exif, bytes):
                 raise
             # What does not fit into Exif goes from there, so that it does not say what is no longer true.
             anew = open_blocks(container, self.policy)
             anew.metadata.exif_is_full = True
-            return self._with_changes(container, anew, changed)
+            return self._with_changes(container, anew, before, changed)
 
-    def _with_changes(self, container: Container, embedded: Embedded, changed: frozenset[str]) -> Sequence[Patch]:
-        write_tags(embedded.metadata, self.found.embedded_tags, self.tags, changed, self.policy)
+    def _with_changes(
+        self, container: Container, embedded: Embedded, before: Tags, changed: frozenset[str]
+    ) -> Sequence[Patch]:
+        write_tags(embedded.metadata, before, self.tags, changed, self.policy)
         return container.set_blocks(embedded.blocks(container, self.policy))
 
     def _file(self, patches: Sequence[Patch]) -> FilePlan:
@@ -186,7 +206,7 @@ class _Steps:
             if differing:
                 changed |= differing
                 files.append(self._edited(sidecar, differing))
-        return _Step(Home.SIDECAR, changed, tuple(files))
+        return _Step(Home.SIDECAR, self.tags, changed, tuple(files))
 
     def _edited(self, sidecar: SidecarFile, changed: frozenset[str]) -> FilePlan:
         write_tags(sidecar.metadata, sidecar.tags, self.tags, changed, self.policy)
@@ -205,7 +225,7 @@ class _Steps:
         write_tags(metadata, {}, self.tags, changed, self.policy)
         patch = Patch(0, b"", metadata.packet().to_sidecar())
         file = self._plan(Home.SIDECAR, Mode.CREATE, None, beside(self.target, name), [patch])
-        return [_Step(Home.SIDECAR, changed, (file,))]
+        return [_Step(Home.SIDECAR, self.tags, changed, (file,))]
 
     def _new_sidecar_name(self) -> bytes:
         if self.known_sidecar:
@@ -218,7 +238,8 @@ class _Steps:
     def _plan(
         self, home: Home, mode: Mode, identity: Identity | None, path: bytes, patches: Sequence[Patch]
     ) -> FilePlan:
-        small = tuple(trimmed(patch) for patch in patches)
+        # What is appended must stay at the very end, even if the file ends with the same bytes as before.
+        small = tuple(trimmed(patch, to_end=mode is Mode.APPEND and patch is patches[-1]) for patch in patches)
         return FilePlan(
             target=path,
             home=home,

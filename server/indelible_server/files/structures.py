@@ -51,11 +51,14 @@ class XmpPosition:
 
     block: ClassVar[Block] = Block.XMP
 
+    @property
+    def props(self) -> frozenset[str]:
+        return frozenset({self._LAT, self._LON, self._ALT})
+
     _LAT = name("exif:GPSLatitude")
     _LON = name("exif:GPSLongitude")
     _ALT = name("exif:GPSAltitude")
     _REF = name("exif:GPSAltitudeRef")
-    props: ClassVar[tuple[str, ...]] = (_LAT, _LON, _ALT, _REF)
 
     def is_present(self, metadata: Metadata) -> bool:
         return bool(metadata.names & {self._LAT, self._LON, self._ALT})
@@ -71,7 +74,7 @@ class XmpPosition:
 
     def write(self, metadata: Metadata, value: Value | None, old: Value | None, policy: Policy) -> None:
         packet = metadata.packet()
-        texts = dict.fromkeys(self.props, "")
+        texts = dict.fromkeys((self._LAT, self._LON, self._ALT, self._REF), "")
         if isinstance(value, dict):
             texts[self._LAT] = _position(value["lat"], "NS")
             texts[self._LON] = _position(value["lon"], "EW")
@@ -103,9 +106,8 @@ class PlaceEntry:
     block: ClassVar[Block] = Block.XMP
 
     @property
-    def props(self) -> tuple[str, ...]:
-        """The property that it is in."""
-        return (self.prop,)
+    def props(self) -> frozenset[str]:
+        return frozenset({self.prop})
 
     def is_present(self, metadata: Metadata) -> bool:
         return self._entry(metadata) is not None
@@ -156,9 +158,8 @@ class RegionNames:
     block: ClassVar[Block] = Block.XMP
 
     @property
-    def props(self) -> tuple[str, ...]:
-        """The property that it is in."""
-        return (self.prop,)
+    def props(self) -> frozenset[str]:
+        return frozenset({self.prop})
 
     def is_present(self, metadata: Metadata) -> bool:
         return self.prop in metadata.names

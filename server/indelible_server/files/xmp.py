@@ -56,6 +56,7 @@ class Packet:
         self._root = root
         self._rdf = rdf
         self._prefixes: dict[str, str] = {}
+        self._index: dict[str, str | etree._Element] | None = None
 
     @classmethod
     def empty(cls) -> Self:
@@ -77,6 +78,7 @@ class Packet:
 
     def take_in(self, other: Packet) -> None:
         """Let this packet also say what the other says; that one is used up by it."""
+        self._index = None
         self._rdf.extend(other._nodes())
 
     def declare(self, prefix: str, uri: str) -> None:
@@ -85,37 +87,25 @@ class Packet:
 
     def names(self) -> set[str]:
         """The names of all properties."""
-        return {
-            str(key)
-            for node in self._nodes()
-            for key in (*node.keys(), *(child.tag for child in node.iterchildren("*")))
-        }
+        return set(self._properties())
 
     def text(self, prop: str) -> str | None:
         """The property as one text: of alternatives x-default or else the first, of a list the first."""
-        for node in self._nodes():
-            value = node.get(prop)
-            if value is not None:
-                return value
-            for element in node.iterchildren(prop):
-                return _text_of_property(element)
-        return None
+        found = self._properties().get(prop)
+        return found if found is None or isinstance(found, str) else _text_of_property(found)
 
     def items(self, prop: str) -> list[str] | None:
         """The property as a list; None if it is missing. A plain text is a list of one.
 
         Raises `FileProblem` (TOO_LARGE) for one that is longer than LIST_LIMIT.
         """
-        for node in self._nodes():
-            value = node.get(prop)
-            if value is not None:
-                return [value]
-            for element in node.iterchildren(prop):
-                array = _array_of(element)
-                if array is not None and len(array) > LIST_LIMIT:
-                    raise FileProblem(Reason.TOO_LARGE, f"a list in XMP has more than {LIST_LIMIT:,} values")
-                return [_text_of(element)] if array is None else [_text_of(li) for li in array.iterchildren(_LI)]
-        return None
+        found = self._properties().get(prop)
+        if found is None or isinstance(found, str):
+            return None if found is None else [found]
+        array = _array_of(found)
+        if array is not None and len(array) > LIST_LIMIT:
+            raise FileProblem(Reason.TOO_LARGE, f"a list in XMP has more than {LIST_LIMIT:,} values")
+        return [_text_of(found)] if array is None else [_text_of(li) for li in array.iterchildren(_LI)]
 
     def element(self, prop: str) -> etree._Element | None:
         """The element of a structured property."""
@@ -170,6 +160,7 @@ class Packet:
 
     def remove(self, prop: str) -> None:
         """Remove a property, wherever it is."""
+        self._index = None
         for node in self._nodes():
             if node.get(prop) is not None:
                 del node.attrib[prop]
@@ -194,11 +185,23 @@ class Packet:
         encoding = tree.docinfo.encoding or "UTF-8"
         return bytes(etree.tostring(tree, encoding=encoding, xml_declaration=True))  # type: ignore[arg-type] # never text
 
+    def _properties(self) -> dict[str, str | etree._Element]:
+        """The first attribute or element of each name; looked up once for all, until something changes."""
+        if self._index is None:
+            self._index = {}
+            for node in self._nodes():
+                for key, value in node.items():
+                    self._index.setdefault(str(key), str(value))
+                for child in node.iterchildren("*"):
+                    self._index.setdefault(str(child.tag), child)
+        return self._index
+
     def _nodes(self) -> list[etree._Element]:
         return list(self._rdf.iterchildren(_DESCRIPTION))
 
     def _first_only(self, prop: str) -> etree._Element | None:
         """Remove the property but for where it is read from; gives back its element, if it is one."""
+        self._index = None
         kept, found = None, False
         for node in self._nodes():
             if node.get(prop) is not None:
@@ -229,10 +232,19 @@ class Packet:
         nodes = self._nodes()
         node = next((node for node in nodes if uri in node.nsmap.values()), None)
         if node is None:
-            about = nodes[0].get(_ABOUT, "") if nodes else ""
+            # Old packets name their subject without a namespace, and all their nodes must agree.
+            about = {key: node.get(key, "") for node in nodes[:1] for key in (_ABOUT, "about") if key in node.attrib}
             prefix = PREFIXES.get(uri) or self._prefixes[uri]
-            node = etree.SubElement(self._rdf, _DESCRIPTION, {_ABOUT: about}, {prefix: uri})
+            node = etree.SubElement(self._rdf, _DESCRIPTION, about or {_ABOUT: ""}, {prefix: uri})
         return etree.SubElement(node, prop)
+
+
+def fitted(packet: bytes, length: int) -> bytes | None:
+    """A packet made by `to_packet` with its padding such that it is `length` bytes long; None if it does not fit."""
+    content, end, behind = packet.rpartition(_END[:10])
+    content = content.rstrip(b" \n") + b"\n"
+    room = length - len(content) - len(end) - len(behind)
+    return content + _blank(room) + end + behind if room >= 0 else None
 
 
 def _as_utf8(data: bytes) -> bytes:
@@ -251,6 +263,8 @@ def _as_utf8(data: bytes) -> bytes:
 
 def _text_of(element: etree._Element) -> str:
     """The text of a simple value, also if it is qualified or a resource."""
+    if not len(element) and _VALUE not in element.attrib:
+        return element.get(_RESOURCE) or element.text or ""
     for holder in (element, element.find(_DESCRIPTION)):
         if holder is None:
             continue
@@ -287,7 +301,10 @@ def _set_text_of(element: etree._Element, value: str) -> None:
 
 
 def _array_of(element: etree._Element) -> etree._Element | None:
-    return next((child for child in element.iterchildren("*") if child.tag in _ARRAYS), None)
+    for child in element:
+        if child.tag in _ARRAYS:
+            return child
+    return None
 
 
 def _text_of_property(element: etree._Element) -> str:
@@ -295,10 +312,10 @@ def _text_of_property(element: etree._Element) -> str:
     if array is None:
         return _text_of(element)
     items = list(array.iterchildren(_LI))
-    default = next((item for item in items if item.get(_LANG) == _DEFAULT), None)
-    if default is None:
-        default = items[0] if items else None
-    return "" if default is None else _text_of(default)
+    for item in items:
+        if item.get(_LANG) == _DEFAULT:
+            return _text_of(item)
+    return _text_of(items[0]) if items else ""
 
 
 def _items_by_text(element: etree._Element) -> dict[str, etree._Element]:
@@ -307,7 +324,19 @@ def _items_by_text(element: etree._Element) -> dict[str, etree._Element]:
     return {tidy(_text_of(item)): item for item in reversed(items)}
 
 
+def resized(packet: bytes, length: int) -> bytes | None:
+    """A writable packet, made this long by its padding; None if it cannot be."""
+    end = packet.rfind(_END)
+    content = packet[: max(end, 0)].rstrip() + b"\n"
+    blank = length - len(content) - len(_END)
+    return content + _blank(blank) + _END if end >= 0 and blank >= 0 else None
+
+
 def _blank(length: int) -> bytes:
-    """White space in lines, so that editors which show the packet stay readable."""
+    """White space in lines, so that editors which show the packet stay readable.
+
+    Lines are counted from the end, so that what lies behind the change of a text stays as it is.
+    """
     line = b" " * (_LINE - 1) + b"\n"
-    return (line * (length // _LINE + 1))[:length]
+    lines = line * (length // _LINE + 1)
+    return lines[len(lines) - length :]

@@ -103,7 +103,7 @@ class Library:
         """The names in the root."""
         return set(os.listdir(self.path))
 
-    def read(self, key: bytes, **options: bytes) -> Reading:
+    def read(self, key: bytes, **options: object) -> Reading:
         """What the item's files hold."""
         return read(self.root, key, self.policy, **options)
 

@@ -36,6 +36,7 @@ _COMMENT_LIMIT = 10_000
 class Jpeg(Container):
     """A JPEG file, scanned up to its first scan."""
 
+    places = "XMP, Exif, IPTC"
     takes_exif = True
     takes_iptc = True
     xmp_limit = PAYLOAD_LIMIT - len(XMP)
