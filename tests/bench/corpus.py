@@ -19,7 +19,7 @@ from typing import Any
 
 from indelible_server.files.formats import UNKNOWN, format_of, kind_of
 from may_differ import may_differ
-from witnesses import FORMS, Seen, content_hash, exiftool, is_managed, wrong_values
+from witnesses import FORMS, Seen, content_hash, exiftool, is_managed, mwg, wrong_mwg, wrong_values
 
 PROGRAM = str(Path(sys.executable).with_name("indelibled"))
 FIRST: dict[str, Any] = {
@@ -149,10 +149,27 @@ def run_rounds(files: list[File], work: Path) -> None:
         seen = exiftool(work / "ours")
         for each in files:
             check(each, name, tags, seen)
-    again = list(write(work, [argument for name in FORMS for argument in ("--clear", name)]))
-    for result in again:
+        if name == "set":
+            standard = mwg(work / "ours")
+            for each in files:
+                if each.outcome == "embedded" and not each.results[-1]["sidecar_path"]:
+                    each.faults += [f"MWG: {wrong}" for wrong in wrong_mwg(standard.get(each.copy, {}), tags)]
+    for result in write(work, assignments({}, [])):
         if result["bytes_written"]:
             by_path[result["path"]].faults.append("the same once more wrote something")
+    undo(files, work)
+
+
+def undo(files: list[File], work: Path) -> None:
+    """Take back one write after the other: each file must be what it was, to the byte."""
+    command = [PROGRAM, "file", "undo", "--journal", str(work / "journal"), str(work / "ours")]
+    for _ in ROUNDS:
+        subprocess.run(command, capture_output=True, check=False)
+    for each in files:
+        if each.copy.read_bytes() != each.source.read_bytes():
+            each.faults.append("undo did not give it back")
+        if len(list(each.copy.parent.iterdir())) > 1:
+            each.faults.append("undo left something behind")
 
 
 def watch(files: list[File], folder: Path) -> None:

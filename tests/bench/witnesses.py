@@ -85,6 +85,35 @@ def exiftool(folder: Path) -> dict[Path, Seen]:
     return {Path(entry["SourceFile"]): {key: _short(value) for key, value in entry.items()} for entry in found}
 
 
+def mwg(folder: Path) -> dict[Path, Seen]:
+    """What a reader by the rules of the Metadata Working Group sees in every file below a folder."""
+    command = ["exiftool", "-r", "-j", "-use", "MWG", "-MWG:all", "-n", "-q", "-q", str(folder)]
+    output = subprocess.run(command, capture_output=True, check=False).stdout
+    found = json.loads(output.decode("utf-8", "replace") or "[]")
+    return {Path(entry["SourceFile"]): {key: _short(value) for key, value in entry.items()} for entry in found}
+
+
+_MWG = {
+    "description": "Description",
+    "keywords": "Keywords",
+    "creators": "Creator",
+    "copyright": "Copyright",
+    "rating": "Rating",
+    "place.city": "City",
+    "place.country": "Country",
+    "place.state": "State",
+    "place.location": "Location",
+    "taken_at": "DateTimeOriginal",
+}
+
+
+def wrong_mwg(seen: Seen, tags: Tags) -> Iterable[str]:
+    """What such a reader sees differently."""
+    for field, name in _MWG.items():
+        if name in seen and not _says(field, name, seen[name], tags.get(field)):
+            yield f"{name} is {seen[name][:60]!r}, not {tags.get(field)!r}"
+
+
 def is_managed(name: str) -> bool:
     """Whether a tag is one that our fields are written to."""
     return re.sub(r"-[a-z]{2}(-[A-Z]{2})?$", "", name) in _MANAGED or re.fullmatch(FOLLOWERS, name) is not None

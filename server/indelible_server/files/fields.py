@@ -93,7 +93,7 @@ def in_reading_order(
     if field in _NATIVE_FIRST:
         return sources
     newer = _newer_iptc(field, sources, metadata, policy) if metadata.iptc_is_newer else []
-    changed = [] if base is None else _changed_texts(field, sources, metadata, policy, base.get(field))
+    changed = _changed_texts(field, sources, metadata, policy, base[field]) if base and field in base else []
     return [*newer, *changed, *sources]
 
 
@@ -109,9 +109,7 @@ def _newer_iptc(field: str, sources: Sequence[Form], metadata: Metadata, policy:
     ]
 
 
-def _changed_texts(
-    field: str, sources: Sequence[Form], metadata: Metadata, policy: Policy, base: Value | None
-) -> list[Form]:
+def _changed_texts(field: str, sources: Sequence[Form], metadata: Metadata, policy: Policy, base: Value) -> list[Form]:
     """The container's own texts that do not say what they would if the field still had its value of then."""
     return [
         form

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import replace as changed_to
+from types import MappingProxyType
 
 from . import sidecar as sidecars
 from .containers.container import Container
@@ -27,6 +28,7 @@ from .xmp import Packet
 
 # These say that a file cannot carry the tags, not that it cannot be reached.
 _TO_SIDECAR = frozenset({Reason.UNSUPPORTED, Reason.TOO_LARGE, Reason.SIGNED, Reason.CORRUPT})
+NOT_STALE: Mapping[str, Collection[str]] = MappingProxyType({})
 _PROVENANCE = xmp_name("dcterms:provenance")
 
 
@@ -37,16 +39,19 @@ def plan(
     base: Mapping[str, Tags],
     ours: Tags,
     policy: Policy,
+    stale: Mapping[str, Collection[str]] = NOT_STALE,
     sidecar: bytes | None = None,
     replace: bool = False,
 ) -> Plan:
     """What has to be done so that the item's homes hold `ours`, merged with what others have written meanwhile.
 
-    `base` is what was last verified, per home; `sidecar` the path of the sidecar that is known to belong to the item;
+    `base` is what was last verified, per home, and `stale` the fields of which not all forms said that then, so that a
+    form that differs proves nothing; `sidecar` the path of the sidecar that is known to belong to the item;
     `replace` forbids patching in place (taking over from a writer that may still be alive). Nothing is touched.
     Raises `FileProblem` if the item cannot be read or written at all.
     """
-    with survey(root, target, policy, base, sidecar) as found:
+    alike = {home: _without(stale.get(home, ()), tags) for home, tags in base.items()}
+    with survey(root, target, policy, alike, sidecar) as found:
         return _planned(found, target, base, ours, policy, replace=replace, sidecar=sidecar)
 
 
@@ -109,6 +114,10 @@ def _merge(base: Mapping[str, Tags], ours: Tags, found: Survey, policy: Policy) 
 
 def _leaving(tags: Tags, policy: Policy) -> Tags:
     return {field: value for field, value in tags.items() if not policy.keeps_back(field)}
+
+
+def _without(excluded: Collection[str], tags: Tags) -> Tags:
+    return {field: value for field, value in tags.items() if field not in excluded}
 
 
 @dataclass(frozen=True)

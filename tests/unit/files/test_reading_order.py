@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 from indelible_server.files.containers import MODULES
 from indelible_server.files.containers.blocks import Blocks
@@ -14,6 +16,8 @@ from indelible_server.files.policy import Policy
 from indelible_server.files.tags import Tags
 from indelible_server.files.texts import TextKind, Texts
 from indelible_server.files.xmp import Packet
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from unit.files.library import Library, packet
 
 POLICY = Policy()
@@ -40,8 +44,9 @@ def held(xmp: str, kind: TextKind = TextKind.ID3, **texts: str) -> Metadata:
         ("A", "A", "A", "A"),
         ("A", "B", "A", "B"),
         ("B", "A", "A", "B"),
-        ("A", "B", "", "B"),
         ("", "B", "A", "B"),
+        # Both are new: XMP, as at import.
+        ("A", "B", "", "A"),
         # A text that is gone, or has never been there, says nothing.
         ("A", "", "A", "A"),
     ],
@@ -147,3 +152,19 @@ def test_without_a_change_nothing_is_written(library: Library, card: bytes) -> N
     library.apply(library.plan(card, {"title": "A"}, base=BASE))
 
     assert library.plan(card, {"title": "B"}).mode is Mode.UNCHANGED
+
+
+def test_a_text_that_never_said_the_same_as_xmp_has_not_changed(library: Library) -> None:
+    """What was out of step when the file was taken in is no edit of anyone's."""
+    texts = PngInfo()
+    texts.add_text("Title", "B")
+    texts.add_itxt("XML:com.adobe.xmp", packet("<dc:title><rdf:Alt><rdf:li>A</rdf:li></rdf:Alt></dc:title>").decode())
+    file = io.BytesIO()
+    Image.new("RGB", (2, 2)).save(file, "PNG", pnginfo=texts)
+    key = library.add("a.png", file.getvalue())
+    taken_in = library.read(key)
+    assert taken_in.stale == {Home.EMBEDDED: {"title"}}
+
+    planned = library.plan(key, taken_in.tags | {"rating": 3})
+
+    assert (planned.tags["title"], planned.taken_in, planned.conflicts) == ("A", frozenset(), ())
