@@ -13,8 +13,9 @@ from indelible_server.files.containers.jpeg import Jpeg
 from indelible_server.files.plan import Mode
 from indelible_server.files.problems import FileProblem
 from PIL import Image
+from support.programs import finished
 from unit.files.library import XMP_SIGNATURE, Library, jpeg, packet, picture, segment, xmp_segment
-from unit.files.native import dataset, datasets_in
+from unit.files.native import dataset, datasets_in, iptc_segment
 
 GUID = b"0123456789ABCDEF0123456789ABCDEF"
 
@@ -327,3 +328,26 @@ def test_hostile_bytes_never_crash_nor_hang_the_parser(data: st.DataObject) -> N
 
     assert media.reads < 100_000
     assert container.refusal is None or isinstance(container.refusal, FileProblem)
+
+
+@pytest.mark.tool("exiftool")
+def test_exiftool_finds_nothing_wrong_in_a_file_that_had_no_metadata(library: Library) -> None:
+    key = library.add("a.jpg", jpeg())
+    library.write(key, {"title": "T", "gps": {"lat": 1.5, "lon": -2.5}, "taken_at": "2020-01-02T03:04:05.6+01:00"})
+
+    said = finished(["exiftool", "-validate", "-warning", "-a", "-s3", "a.jpg"], library.path).stdout.splitlines()
+
+    # What only the camera could know is missed by this validator as soon as there is any Exif.
+    assert not [line for line in said[1:] if "Missing required" not in line]
+
+
+@pytest.mark.tool("exiftool")
+def test_a_reader_by_the_rules_of_the_mwg_sees_what_was_written(library: Library) -> None:
+    key = library.add("a.jpg", jpeg(iptc_segment(dataset(2005, b"old") + dataset(2120, b"old"))))
+    library.write(key, {"description": "D", "keywords": ["a|b", "c"], "creators": ["x", "y"], "rating": 4})
+
+    said = finished(["exiftool", "-use", "MWG", "-MWG:all", "-s", "a.jpg"], library.path).stdout
+
+    found = dict(line.split(":", 1) for line in said.splitlines())
+    told = {tag.strip(): value.strip() for tag, value in found.items()}
+    assert told == {"Description": "D", "Keywords": "b, c", "Creator": "x, y", "Rating": "4"}
