@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
 
@@ -10,7 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from indelible_server.files.containers.blocks import Blocks
 from indelible_server.files.containers.jpeg import Jpeg
+from indelible_server.files.embedded import open_blocks
+from indelible_server.files.metadata import write_tags
 from indelible_server.files.plan import Mode
+from indelible_server.files.policy import Policy
 from indelible_server.files.problems import FileProblem
 from PIL import Image
 from support.programs import finished
@@ -328,6 +332,38 @@ def test_hostile_bytes_never_crash_nor_hang_the_parser(data: st.DataObject) -> N
 
     assert media.reads < 100_000
     assert container.refusal is None or isinstance(container.refusal, FileProblem)
+
+
+OLD = dataset(2005, b"old")
+RICH = (
+    afcp(OLD),
+    fotostation(OLD),
+    extended(packet("<crs:Settings>many</crs:Settings>")),
+    jpeg(iptc_segment(OLD), segment(0xFE, b"old"), iptc_segment(OLD)),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from(RICH), st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), min_size=1, max_size=5))
+def test_hostile_bytes_in_any_block_are_refused_or_leave_patches_that_fit(
+    content: bytes, mutations: list[tuple[float, int]]
+) -> None:
+    changed = bytearray(content)
+    for place, value in mutations:
+        changed[2 + int(place * (len(content) - 3))] = value
+    media = Memory(bytes(changed))
+    container = Jpeg(media)  # type: ignore[arg-type] # reads like a MediaFile
+    embedded = open_blocks(container, Policy())
+    if container.refusal or embedded.damage:
+        return
+
+    write_tags(embedded.metadata, {}, {"title": "a new title", "rating": 3}, ["title", "rating"], Policy())
+    with contextlib.suppress(FileProblem):
+        end = 0
+        for patch in container.set_blocks(embedded.blocks(container, Policy())):
+            assert patch.offset >= end
+            assert media.read(patch.offset, len(patch.old)) == patch.old
+            end = patch.offset + len(patch.old)
 
 
 @pytest.mark.tool("exiftool")
