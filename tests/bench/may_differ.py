@@ -18,7 +18,7 @@ TAGS = {
     r"XMP-xmp:MetadataDate": "set on every write, as XMP asks",
     r"(XMP-photoshop:LegacyIPTCDigest|XMP-(tiff|exif):NativeDigest)": "outdated by a change of what it covers",
     r"Photoshop:IPTCDigest": "follows the IPTC block",
-    r"IPTC:(CodedCharacterSet|ApplicationRecordVersion)": "all texts are UTF-8 after a change, and say so",
+    r"IPTC[0-9]*:(CodedCharacterSet|ApplicationRecordVersion)": "all texts are UTF-8 after a change, and say so",
     r"(IFD\d|SubIFD\d*|ExifIFD|MPImage\d|MPF\d|PreviewIFD|.*):(ThumbnailOffset|PreviewImageStart|OtherImageStart|"
     r"JpgFromRawStart|MPImageStart|StripOffsets|TileOffsets|MakerNoteOffset|.*Offsets?)": "a place in the file; what "
     "is there is compared by its content",

@@ -115,7 +115,8 @@ def wrong_mwg(seen: Seen, tags: Tags) -> Iterable[str]:
 
 
 def is_managed(name: str) -> bool:
-    """Whether a tag is one that our fields are written to."""
+    """Whether a tag is one that our fields are written to; further IPTC blocks are numbered."""
+    name = re.sub(r"^IPTC[0-9]+:", "IPTC:", name)
     return re.sub(r"-[a-z]{2}(-[A-Z]{2})?$", "", name) in _MANAGED or re.fullmatch(FOLLOWERS, name) is not None
 
 
