@@ -10,7 +10,7 @@ from lxml import etree
 
 from .codecs import Codec, Raw
 from .forms import Block, Metadata, Rule
-from .keywords import without_levels
+from .keywords import meant
 from .namespaces import name
 from .policy import Policy
 from .structures import entries, part
@@ -66,7 +66,7 @@ class _Branch:
 
 
 def _wanted(value: Any, present: Iterable[str], policy: Policy) -> list[str]:
-    shown = [keyword for keyword in without_levels(value) if not policy.is_private(keyword)]
+    shown = [keyword for keyword in meant(value) if not policy.is_private(keyword)]
     return unique("keywords", [*shown, *(keyword for keyword in present if policy.is_private(keyword))])
 
 

@@ -16,12 +16,12 @@ def combine(paths: Sequence[str], flat: Sequence[str], policy: Policy) -> list[s
     Where the list of paths holds single words too, the order of the flat list counts.
     """
     found = ordered([*filter(_is_path, paths), *flat, *paths])
-    return [keyword for keyword in without_levels(found) if not policy.is_private(keyword)]
+    return [keyword for keyword in meant(found) if not policy.is_private(keyword)]
 
 
-def without_levels(keywords: Sequence[str]) -> list[str]:
+def meant(keywords: Sequence[str]) -> list[str]:
     """The keywords without the single ones that are a level of another: files cannot tell whether those are meant."""
-    known = {key for keyword in keywords if _is_path(keyword) for key in _keys_below(keyword)}
+    known = _levels_of_paths(keywords)
     return [keyword for keyword in keywords if _is_path(keyword) or _key(keyword) not in known]
 
 
@@ -79,8 +79,8 @@ def _encode_flat(value: Any, old: Raw | None, policy: Policy) -> list[str] | Non
 
 
 def _flat_list(value: Any, present: Sequence[str], form: FlatForm, policy: Policy) -> list[str]:
-    # What files cannot tell for sure comes last, where it will be kept as something that was there.
-    told = [*without_levels(value), *value]
+    # What files cannot tell for sure comes last, as it will when it is kept as something that was there.
+    told = [*meant(value), *value]
     wanted = [part for keyword in told for part in _flat(keyword, form) if not policy.is_private(keyword)]
     needed = {key for keyword in value for key in _keys_below(keyword)}
     kept = [keyword for keyword in present if _key(keyword) in needed or policy.is_private(keyword)]
@@ -90,7 +90,7 @@ def _flat_list(value: Any, present: Sequence[str], form: FlatForm, policy: Polic
 
 
 def _encode_slashes(value: Any, old: Raw | None, policy: Policy) -> list[str] | None:
-    shown = [keyword for keyword in without_levels(value) if not policy.is_private(keyword)]
+    shown = [keyword for keyword in meant(value) if not policy.is_private(keyword)]
     kept = _private(_decode_slashes(old or [], policy) or [], policy)
     paths = [levels(keyword) for keyword in unique("keywords", [*shown, *kept])]
     # A level with a slash cannot be told from two levels here.
@@ -98,7 +98,7 @@ def _encode_slashes(value: Any, old: Raw | None, policy: Policy) -> list[str] | 
 
 
 def _encode_pipes(value: Any, old: Raw | None, policy: Policy) -> list[str] | None:
-    shown = [keyword for keyword in without_levels(value) if not policy.is_private(keyword)]
+    shown = [keyword for keyword in meant(value) if not policy.is_private(keyword)]
     return _spelled([*shown, *_private(old or [], policy)], old or []) or None
 
 
