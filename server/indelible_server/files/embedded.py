@@ -38,7 +38,7 @@ class Embedded:
         resources = self._resources(container, iptc)
         gained = 0
         for new, old in ((exif, container.exif), (resources, container.resources)):
-            if isinstance(new, bytes) and not isinstance(container.exif, Exif):
+            if isinstance(new, bytes):
                 gained += len(new) - (len(old) if isinstance(old, bytes) else 0)
         is_apart = container.iptc is not None or not (self.resources and self.resources.iptc)
         return Blocks(

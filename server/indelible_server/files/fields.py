@@ -72,6 +72,10 @@ class Field:
         """The value with what must be kept beside it although the field does not show it."""
         return value
 
+    def agree(self, held: Value | None, expected: Value | None, value: Value | None) -> bool:
+        """Whether one form holds what it is expected to where the field is `value`."""
+        return same(self.name, held, expected)
+
     def _values(self, metadata: Metadata, policy: Policy, base: Tags | None) -> Iterator[Value]:
         for form in in_reading_order(self.name, self.sources, metadata, policy, base):
             value = form.read(metadata, policy)
@@ -131,7 +135,16 @@ class Keywords(Field):
 
     def complete(self, metadata: Metadata, value: Value | None, policy: Policy) -> Value | None:
         private = [kept for kept in _first(self._paths, metadata, policy) if policy.is_private(kept)]
-        return keywords.ordered([*(value if isinstance(value, list) else []), *private]) or None
+        return keywords.ordered([*_listed(value), *private]) or None
+
+    def agree(self, held: Value | None, expected: Value | None, value: Value | None) -> bool:
+        # A word that is a level of a path is not read as a keyword of its own, so it may be there too.
+        told = keywords.without_levels(_listed(held), _listed(value), kept=_listed(expected))
+        return same(self.name, told, expected)
+
+
+def _listed(value: Value | None) -> list[str]:
+    return value if isinstance(value, list) else []
 
 
 def _first(forms: Iterable[Form], metadata: Metadata, policy: Policy) -> list[str]:

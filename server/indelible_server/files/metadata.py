@@ -95,6 +95,6 @@ def stale_fields(metadata: Metadata, tags: Tags, policy: Policy) -> frozenset[st
         value = field.complete(metadata, tags.get(key), policy) if present else None
         for form in present:
             held = form.read(metadata, policy)
-            if not same(key, held, value) and not same(key, held, form.expected(metadata, value, policy)):
+            if not same(key, held, value) and not field.agree(held, form.expected(metadata, value, policy), value):
                 stale.add(key)
     return frozenset(stale)
