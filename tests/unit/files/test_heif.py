@@ -197,10 +197,7 @@ def test_exiftool_reads_the_tags_and_finds_nothing_wrong(library: Library) -> No
     key = library.add("a.avif", avif())
     library.write(key, EVERYTHING)
 
-    run = finished(["exiftool", "-j", "-G1", "-a", "-n", "-validate", "-warning", "a.avif"], library.path)
-    said = json.loads(run.stdout)[0]
-    run = finished(["exiftool", "-j", "-G1", "-n", "a.avif"], library.path)
-    said |= json.loads(run.stdout)[0]
+    said = json.loads(finished(["exiftool", "-j", "-G1", "-n", "-all", "-validate", "a.avif"], library.path).stdout)[0]
 
     assert said["ExifTool:Validate"] in ("OK", "0 0 0")
     assert said["XMP-dc:Title"] == "Tïtle"
@@ -252,7 +249,7 @@ def test_many_edits_of_many_lengths_hardly_let_the_file_grow(library: Library) -
     key = library.add("a.heic", heif(PICTURE, Part(5, b"Exif", bytes(4) + b"MM\0*\0\0\0\x08" + bytes(6), (1,))))
     before = len(library.bytes_of(key))
 
-    for number in range(150):
+    for number in range(80):
         length = number * 977 % 20_000 + 1
         moment = f"20{number % 90 + 10}-01-01" + ("T01:01:01.5" if number % 2 else "")
         library.write(key, {"description": "x" * length, "taken_at": moment})
@@ -415,7 +412,7 @@ def test_content_is_the_same_whatever_is_written(library: Library) -> None:
 SAMPLE = heif(PICTURE, xmp("T"), SECOND, xmp("other", 9, (2,), method=1), version=1, base=4, film=True)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_hostile_bytes_never_crash_nor_hang_the_parser(data: st.DataObject) -> None:
     content = bytearray(SAMPLE)

@@ -23,6 +23,9 @@ _KINDS = {
 _NEW = {Kind.XMP: XMP_UUID, Kind.EXIF: _EXIF_UUID, Kind.IPTC: _IPTC_UUID}
 _PHOTOSHOP_UUID = bytes.fromhex("2c4c0100850440b9a03e562148d6dfeb")
 _GEO_UUID = bytes.fromhex("b14bf8bd083d4b43a5ae8cd7d5a6ce03")
+_RESOURCE_HEAD = 12
+_DIGEST = b"8BIM\x04\x25"
+_XMP_END = b"<?xpacket end"
 _OLD_HEAD = b"Exif\0\0"
 _XMP_TRACES = (b"<?xpacket", b"<x:xmpmeta", b"<rdf:RDF")
 _TRACES_WITHIN = 1024
@@ -45,9 +48,9 @@ class Jp2(Chain):
 
     @property
     def resources(self) -> bytes | None:
-        """The IPTC block, as an image resource."""
+        """The IPTC block, as an image resource, but without padding."""
         iptc = self.block(Kind.IPTC)
-        return None if iptc is None else Resources([]).with_iptc(iptc)
+        return None if iptc is None else Resources([]).with_iptc(iptc)[: _RESOURCE_HEAD + len(iptc)]
 
     @property
     def content(self) -> tuple[Range, ...]:
@@ -56,8 +59,16 @@ class Jp2(Chain):
 
     def wanted(self, blocks: Blocks) -> Mapping[Kind, bytes]:
         """The bytes of the blocks that are to change."""
-        iptc = None if blocks.resources is None else Resources.parse(blocks.resources).iptc
-        return super().wanted(blocks) if iptc is None else {**super().wanted(blocks), Kind.IPTC: iptc}
+        wanted = dict(super().wanted(blocks))
+        iptc = Resources.parse(blocks.resources).iptc if blocks.resources else None
+        if blocks.resources and iptc is not None:
+            wanted[Kind.IPTC] = iptc
+            # XMP made up for a resource with its padding, which there is none of here.
+            start, mark, end = wanted.get(Kind.XMP, b"").rpartition(_XMP_END)
+            if mark:
+                spare = len(blocks.resources) - _RESOURCE_HEAD - len(iptc)
+                wanted[Kind.XMP] = start + b" " * spare + mark + end
+        return wanted
 
     def can_move(self) -> bool:
         """Whether all boxes are of kinds that can."""
@@ -91,9 +102,9 @@ class Jp2(Chain):
             self._refuse_signed()
 
     def _check_resources(self, data: bytes) -> None:
-        """Photoshop's image resources are left alone, so there must be no IPTC among them."""
+        """Photoshop's image resources are left alone, so there must be no IPTC among them, nor the digest of it."""
         try:
-            if Resources.parse(data).iptc is None:
+            if Resources.parse(data).iptc is None and _DIGEST not in data:
                 return
         except FileProblem as problem:
             self.refuse(problem.reason, problem.message)
