@@ -348,6 +348,8 @@ def test_what_is_found_from_the_end_of_the_file_stays_there(library: Library, tr
         (heif(PICTURE, behind=box(b"uuid", XMP + packet(""))), "outside of its directory"),
         (heif(PICTURE, behind=box(b"what", b"points at the picture")), "unknown kind"),
         (heif(PICTURE, film=True).replace(b"stco", b"saio"), "pointers"),
+        (heif(PICTURE, behind=box(b"ftyp", b"mp42") + box(b"moov", b"")), "another file"),
+        (heif(PICTURE).replace(b"mdat", b"free"), "lie on each other"),
         (heif(PICTURE, xmp("one"))[:-400], "damaged"),
         (heif(PICTURE)[:-400], "damaged"),
         (heif(PICTURE).replace(b"pitm", b"nope"), "no main picture"),

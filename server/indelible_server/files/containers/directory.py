@@ -36,6 +36,8 @@ class Directory:
             raise FileProblem(Reason.UNSUPPORTED, "the file has no main picture")
         self.primary = self._primary()
         self.items = self._items()
+        if self.primary not in self.items:
+            raise damage()
         self.locations = Locations.parse(self._content(b"iloc"))
         self._references = self._all_references()
 

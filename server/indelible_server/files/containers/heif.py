@@ -6,6 +6,7 @@ is recognised when the file is written again, and laid out anew, so that it does
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,8 +30,8 @@ _KINDS = (_XMP, _EXIF)
 _XMP_TYPE = b"application/rdf+xml"
 _EXIF_HEAD = b"\0\0\0\6Exif\0\0"
 _OFFSET = 4
-_META, _DATA, _FREE, _FILM = b"meta", b"mdat", b"free", b"moov"
-_BEFORE_OURS = frozenset({b"ftyp", _META, _DATA, _FREE, b"skip", b"wide", _FILM})
+_TYPE, _META, _DATA, _FREE, _FILM = b"ftyp", b"meta", b"mdat", b"free", b"moov"
+_BEFORE_OURS = frozenset({_TYPE, _META, _DATA, _FREE, b"skip", b"wide", _FILM})
 """Boxes that ours may follow. Others, as those of motion photos, are found from the end of the file."""
 _MOVABLE = _BEFORE_OURS | {b"mpvd", b"sefd"}
 """Boxes that are as good in another place: what they point at is in them, or is told where it went."""
@@ -229,7 +230,7 @@ class Heif(Container):
             whole.start, self.media.read(whole.start, end - whole.start), new + (box(_FREE, free) if left else b"")
         )
 
-    @property
+    @cached_property
     def _room(self) -> Box | None:
         """The free space right behind the directory."""
         index = self._boxes.index(self._directory.box) + 1
@@ -289,6 +290,8 @@ class Heif(Container):
 
     def _note(self, found: Box) -> None:
         self._boxes.append(found)
+        if found.kind == _TYPE and len(self._boxes) > 1:
+            self.refuse(Reason.UNSUPPORTED, "another file is appended to the file")
         if found.kind == UUID:
             name = self.media.read(found.data, len(XMP_UUID))
             if name == C2PA_UUID:
@@ -316,21 +319,25 @@ class Heif(Container):
             self._ours[item.kind] = _Ours(item, pieces)
 
     def _check_places(self) -> None:
-        """Refuse a file in which something else lies where our data do, or where the directory does."""
-        whole = self._directory.box
+        """Refuse a file in which something else lies where our data do, or where the directory can grow."""
         numbers = {ours.item.number for ours in self._ours.values()}
         areas = sorted(piece for ours in self._ours.values() for piece in ours.pieces)
-        overlap = any(_overlap(one, other) for one, other in pairwise(areas))
+        sound = not any(_overlap(one, other) for one, other in pairwise(areas))
         for entry in self._directory.locations.entries:
             pieces = self._directory.pieces(entry) or ()
             if entry.in_file and len(pieces) == 1 and pieces[0][1] == 0:
                 self.refuse(Reason.UNSUPPORTED, "the file has an item whose end is left open")
-            foreign = [] if entry.number in numbers else list(areas)
-            if entry.in_file:
-                foreign.append((whole.start, whole.end - whole.start))
-            overlap = overlap or any(_overlap(piece, area) for piece in pieces for area in foreign)
-        if overlap:
+            foreign = [] if entry.number in numbers else areas
+            sound = sound and not any(_overlap(piece, area) for piece in pieces for area in foreign)
+            sound = sound and not (entry.in_file and any(self._is_astray(piece) for piece in pieces))
+        if not sound:
             self.refuse(Reason.CORRUPT, "parts of the file lie on each other")
+
+    def _is_astray(self, piece: Range) -> bool:
+        """Whether a piece of data is not inside of one box, or in the directory or in the room that it has."""
+        index = bisect_right(self._boxes, piece[0], key=lambda found: found.data) - 1
+        around = self._boxes[index] if index >= 0 else None
+        return around in (None, self._directory.box, self._room) or not _lies_in(piece, around)
 
 
 def _exif_start(data: bytes) -> int:
@@ -338,8 +345,8 @@ def _exif_start(data: bytes) -> int:
     return _OFFSET + int.from_bytes(data[:_OFFSET], "big")
 
 
-def _lies_in(piece: Range, area: Box) -> bool:
-    return area.data <= piece[0] and sum(piece) <= area.end
+def _lies_in(piece: Range, area: Box | None) -> bool:
+    return area is not None and area.data <= piece[0] and sum(piece) <= area.end
 
 
 def _overlap(one: Range, other: Range) -> bool:
