@@ -145,11 +145,12 @@ def test_iptc_is_a_form_where_it_is_and_is_not_made_elsewhere(library: Library) 
 
 
 def test_what_one_block_gains_another_gives(library: Library) -> None:
-    key = library.add("a.jp2", jp2(uuid(EXIF, SMALL_EXIF), uuid(IPTC, dataset(5, b"old")), open_ended=True))
-    library.write(key, {"title": "T"})
+    blocks = (uuid(EXIF, SMALL_EXIF), uuid(IPTC, dataset(5, b"old")))
+    key = library.add("a.jp2", jp2(*blocks, behind=box(b"free", bytes(200_000))))
+    assert library.write(key, {"title": "T"}).mode is Mode.REPLACE
 
-    for title in ("odd", "even", "long title"):
-        assert library.write(key, {"title": title, "creators": [title]}).mode is Mode.PATCH
+    for title in ("odd", "even", "even longer"):
+        assert library.write(key, {"title": title}).mode is Mode.PATCH
     assert library.write(key, {"gps": {"lat": 1.0, "lon": 2.0}}).mode is Mode.PATCH
 
 

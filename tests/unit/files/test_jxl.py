@@ -114,7 +114,7 @@ def test_other_xml_is_not_taken_for_xmp(library: Library) -> None:
     foreign = box(b"xml ", b"<svg/>")
     key = library.add("a.jxl", jxl(foreign))
 
-    library.write(key, {"title": "T"})
+    assert library.write(key, {"title": "T"}).mode is Mode.APPEND
 
     assert library.bytes_of(key).startswith(jxl(foreign))
     assert library.read(key).tags == {"title": "T"}

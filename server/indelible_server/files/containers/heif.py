@@ -22,7 +22,7 @@ from .blocks import Blocks
 from .boxes import C2PA_UUID, UUID, XMP_UUID, Box, box, boxes
 from .container import Container, Range
 from .directory import Directory
-from .items import MIME, Extent, Item, Location
+from .items import MIME, Item
 
 _XMP, _EXIF = MIME, b"Exif"
 _KINDS = (_XMP, _EXIF)
@@ -211,8 +211,7 @@ class Heif(Container):
             for entry in old.entries
             if entry.in_file and entry.number not in extents
         ]
-        for number, (place, length) in extents.items():
-            entries.append(Location(number, 0, 0, 0, (Extent(0, place, length),)))
+        entries += [old.new(number, *piece) for number, piece in extents.items()]
         new = self._directory.changed(
             added,
             old.widened().with_entries(entries),

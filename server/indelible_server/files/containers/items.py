@@ -159,6 +159,11 @@ class Locations:
         """Where an item is; None if nothing is said about it."""
         return next((entry for entry in self.entries if entry.number == number), None)
 
+    def new(self, number: int, place: int, length: int) -> Location:
+        """An item at this place, told as the others are: some programs look only at the base where there is one."""
+        base = place if any(entry.base for entry in self.entries) else 0
+        return Location(number, 0, 0, base, (Extent(0, place - base, length),))
+
     def with_entries(self, entries: Iterable[Location]) -> Locations:
         """These locations in the place of those of the same items, or added at the end."""
         new = {entry.number: entry for entry in entries}
