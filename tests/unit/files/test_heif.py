@@ -352,6 +352,7 @@ def test_what_is_found_from_the_end_of_the_file_stays_there(library: Library, tr
         (heif(PICTURE).replace(b"mdat", b"free"), "lie on each other"),
         (heif(PICTURE, xmp("one"))[:-400], "damaged"),
         (heif(PICTURE)[:-400], "damaged"),
+        (heif(PICTURE).replace(struct.pack(">I", len(PICTURE.data)), b"\0\0\x7f\xff"), "cut off"),
         (heif(PICTURE).replace(b"pitm", b"nope"), "no main picture"),
         (heif(PICTURE, Part(3, b"Exif", b"\xff\xff\0\0MM\0*", (1,))), "no header"),
         (heif(PICTURE, Part(3, b"hvc1", b"")), "left open"),

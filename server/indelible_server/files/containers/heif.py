@@ -323,7 +323,10 @@ class Heif(Container):
         areas = sorted(piece for ours in self._ours.values() for piece in ours.pieces)
         sound = not any(_overlap(one, other) for one, other in pairwise(areas))
         for entry in self._directory.locations.entries:
-            pieces = self._directory.pieces(entry) or ()
+            found = self._directory.pieces(entry)
+            if entry.in_file and found is None:
+                self.refuse(Reason.CORRUPT, "the file is cut off")
+            pieces = found or ()
             if entry.in_file and len(pieces) == 1 and pieces[0][1] == 0:
                 self.refuse(Reason.UNSUPPORTED, "the file has an item whose end is left open")
             foreign = [] if entry.number in numbers else areas
