@@ -114,7 +114,8 @@ class Chain(Container):
         patches.sort(key=lambda patch: (patch.offset, len(patch.old) > 0))
         if any(shift_of(patches, found.data) for found in self.boxes) and not self.can_move():
             raise FileProblem(Reason.UNSUPPORTED, "parts of the file are found by their place in it, and would move")
-        others = max(found.end for found in self.boxes if all(held.box is not found for held in self._held.values()))
+        ours = [held.box for held in self._held.values()]
+        others = max((found.end for found in self.boxes if found not in ours), default=0)
         return tuple(tailed(self.media, patches, others))
 
     def wanted(self, blocks: Blocks) -> Mapping[Kind, bytes]:
