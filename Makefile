@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 ARGS   ?=
 
-.PHONY: help setup demo test lint format diagram serve protos bench lock clean
+.PHONY: help setup demo test lint format docs serve protos bench lock clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
@@ -39,8 +39,9 @@ format: setup  ## Format and mend what ruff can
 bench: setup  ## Measure the whole way on this machine (ARGS=…)
 	PYTHONPATH=tests $(BIN)/python -P tests/bench/whole_way.py $(ARGS)
 
-diagram: setup  ## Renew the table diagram of server/DESIGN.md
+docs: setup  ## Renew what is generated: the table diagram of server/DESIGN.md, server/FORMATS.md
 	$(BIN)/python -m indelible_server.storage.diagram server/DESIGN.md
+	$(BIN)/python -m indelible_server.files.capabilities server/FORMATS.md
 
 serve: setup  ## Run the server with its defaults
 	$(BIN)/indelibled serve $(ARGS)

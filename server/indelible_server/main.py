@@ -12,6 +12,7 @@ import typer
 
 from .config import Settings, WrongSetting, load_settings
 from .errors import IndelibleError
+from .standalone.command import app as file_commands
 
 app = typer.Typer(
     name="indelibled",
@@ -32,6 +33,9 @@ LocalRoot = Annotated[
     list[str] | None,
     typer.Option("--root", metavar="ID=PATH", help="Where a root is on this host, if elsewhere."),
 ]
+
+
+app.add_typer(file_commands)
 
 
 @app.command()

@@ -120,11 +120,11 @@ def edit(client: Stubs, selection: item_pb2.Selection, title: str) -> int:
     return int(client.items.EditTags(request).last_revision)
 
 
-def draw(folder: Path, items: int) -> int:
+def draw(folder: Path, items: int, scale: float = 1.0) -> int:
     """Sample files; the size of one."""
     folder.mkdir()
     first = folder / "000000.jpg"
-    Image.effect_noise((1200, 1000), 60).convert("RGB").save(first, quality=90)
+    Image.effect_noise((int(1200 * scale), int(1000 * scale)), 60).convert("RGB").save(first, quality=90)
     for number in range(1, items):
         shutil.copyfile(first, folder / f"{number:06}.jpg")
     return first.stat().st_size

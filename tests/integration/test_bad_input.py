@@ -31,7 +31,7 @@ from support.server import RunningServer, fresh_id
 LATER = {
     *("ItemService/UndoWrite", "SyncService/PreviewWrite", "SyncService/UndoRun", "SyncService/ResolveConflicts"),
     *("SyncService/HoldItems", "SyncService/ReleaseItems", "LibraryService/StartRescan", "LibraryService/StartVerify"),
-    *("LibraryService/GetCapabilities", "LibraryService/ExportTags", "LibraryService/ImportTags"),
+    *("LibraryService/ExportTags", "LibraryService/ImportTags"),
     *("AdminService/CreateToken", "AdminService/ListTokens", "AdminService/RevokeToken"),
     *("AdminService/ListAuditEvents", "AdminService/CreateBackup"),
     *(rpc.name for rpc in RPCS if rpc.name.startswith("RemoteService/")),

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from indelible_server.files import capabilities
 from indelible_server.storage.diagram import with_diagram
 
 ROOT = Path(__file__).parents[2]
@@ -15,7 +16,13 @@ DESIGN = ROOT / "server" / "DESIGN.md"
 def test_the_table_diagram_is_that_of_the_tables() -> None:
     text = DESIGN.read_text(encoding="utf-8")
 
-    assert with_diagram(text) == text, "run make diagram"
+    assert with_diagram(text) == text, "run make docs"
+
+
+def test_the_page_of_formats_is_what_the_code_does(tmp_path: Path) -> None:
+    capabilities.main(str(tmp_path / "FORMATS.md"))
+
+    assert (ROOT / "server" / "FORMATS.md").read_text() == (tmp_path / "FORMATS.md").read_text(), "run make docs"
 
 
 @pytest.mark.parametrize("number", range(1, 11))

@@ -27,12 +27,14 @@ class Verified:
     """The file was read back and holds these values; also when nothing had to be written.
 
     `taken_in` are fields whose value came from the file: field -> [ours when it was planned, the file's]. `replaced`
-    are the file's values that the catalog's replaced in a conflict.
+    are the file's values that the catalog's replaced in a conflict. `stale` are, per home, the fields that not all of
+    its forms say alike: those that we have not written.
     """
 
     claim: Claim
     homes: dict[str, Tags]
     identity: Identity
+    stale: dict[str, list[str]] = field(default_factory=dict)
     taken_in: dict[str, list[Any]] = field(default_factory=dict)
     replaced: dict[str, list[Any]] = field(default_factory=dict)
     sidecar: bytes | None = None
@@ -150,6 +152,7 @@ def _verified(tx: Connection, changeset: Changeset, before: Item, result: Verifi
         revision=changeset.revision if notes else before.revision,
         tags=tags,
         homes=result.homes,
+        stale=result.stale,
         size=result.identity.size,
         mtime_ns=result.identity.mtime_ns,
         inode=result.identity.inode,

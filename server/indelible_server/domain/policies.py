@@ -47,7 +47,10 @@ def to_write(policy: Policy, item: Item, tags: Tags) -> bool:
     if item.verified_at is None:
         return True
     homes = list(item.homes.values()) or [{}]
-    return any(difference(tags, home) - policy.excluded_fields for home in homes)
+    wrong = [difference(tags, home) - policy.excluded_fields for home in homes]
+    nowhere = set.intersection(*wrong)
+    # What a home has no place for is not missing there if another home holds it.
+    return any(name in nowhere or name in home for home, names in zip(homes, wrong, strict=True) for name in names)
 
 
 def check_policy(policy: Mapping[str, Any]) -> dict[str, Any]:

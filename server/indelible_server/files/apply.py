@@ -34,6 +34,8 @@ def apply(root: Root, plan: FilePlan, *, still_ours: Callable[[], bool]) -> Appl
     with root.folder_of(plan.target) as (folder, name):
         if plan.in_place:
             return _patch(folder, name, plan, still_ours)
+        if plan.mode is Mode.REMOVE:
+            return _remove(folder, name, plan, still_ours)
         try:
             if plan.mode is Mode.CREATE:
                 return _create(folder, name, plan, still_ours)
@@ -61,6 +63,16 @@ def _create(folder: Folder, name: bytes, plan: FilePlan, still_ours: Callable[[]
     folder.rename_new(plan.temp, name)
     folder.sync()
     return applied
+
+
+def _remove(folder: Folder, name: bytes, plan: FilePlan, still_ours: Callable[[], bool]) -> Applied:
+    with folder.open(name) as media:
+        media.hold(exclusive=False)
+        _ask(still_ours)
+        _check(media, plan)
+        folder.unlink(name)
+        folder.sync()
+        return Applied(media.identity, 0)
 
 
 def _replace(folder: Folder, name: bytes, plan: FilePlan, still_ours: Callable[[], bool]) -> Applied:

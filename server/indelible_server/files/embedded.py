@@ -13,10 +13,11 @@ from .forms import Metadata
 from .iptc import Iptc
 from .photoshop import Resources
 from .policy import Policy
-from .problems import FileProblem
+from .problems import FileProblem, Reason
 from .xmp import PADDING, Packet
 
 Parsed = TypeVar("Parsed")
+_NUMBER = 4
 
 
 @dataclass
@@ -33,15 +34,18 @@ class Embedded:
         What others gain is taken from the padding of XMP, if there is enough, so that the file keeps its length.
         Raises `FileProblem` (TOO_LARGE, UNSUPPORTED) for what cannot be written.
         """
-        exif, resources = self._exif(container), self._resources(policy)
+        exif, iptc = self._exif(container), self._iptc(container, policy)
+        resources = self._resources(container, iptc)
         gained = 0
         for new, old in ((exif, container.exif), (resources, container.resources)):
-            if isinstance(new, bytes):
+            if isinstance(new, bytes) and not isinstance(container.exif, Exif):
                 gained += len(new) - (len(old) if isinstance(old, bytes) else 0)
+        is_apart = container.iptc is not None or not (self.resources and self.resources.iptc)
         return Blocks(
             xmp=self._xmp(container, gained),
             exif=exif,
             resources=resources,
+            iptc=iptc if container.iptc_apart and is_apart else None,
             texts=self.metadata.texts.changed if self.metadata.texts else {},
         )
 
@@ -58,11 +62,20 @@ class Embedded:
             return None
         return exif if exif is container.exif else exif.to_bytes()
 
-    def _resources(self, policy: Policy) -> bytes | None:
-        iptc, resources = self.metadata.iptc, self.resources or Resources([])
+    def _iptc(self, container: Container, policy: Policy) -> bytes | None:
+        iptc = self.metadata.iptc
         if iptc is None or not (iptc.changed or self.metadata.iptc_is_newer):
             return None
-        return resources.with_iptc(iptc.to_bytes(policy.legacy_charset))
+        data = iptc.to_bytes(policy.legacy_charset)
+        # Where it is stored as numbers it has zeros behind it, and the digest counts them.
+        return data + bytes(-len(data) % _NUMBER) if container.iptc_apart else data
+
+    def _resources(self, container: Container, iptc: bytes | None) -> bytes | None:
+        if iptc is None:
+            return None
+        if container.iptc_apart:
+            return self.resources.renewed(iptc) if self.resources else None
+        return (self.resources or Resources([])).with_iptc(iptc)
 
 
 def open_blocks(container: Container | None) -> Embedded:
@@ -73,17 +86,28 @@ def open_blocks(container: Container | None) -> Embedded:
     damage = embedded.damage
     resources = _try(Resources.parse, container.resources, damage)
     embedded.resources = resources
+    iptc = _iptc_block(container, resources, damage)
     embedded.metadata = Metadata(
         xmp=_try(Packet.parse, container.xmp, damage),
         exif=container.exif if isinstance(container.exif, Exif) else _try(Exif.parse, container.exif, damage),
-        iptc=_try(Iptc.parse, resources.iptc if resources else None, damage),
+        iptc=_try(Iptc.parse, iptc, damage),
         texts=container.texts,
         takes_xmp=container.takes_xmp,
         takes_exif=container.takes_exif,
         takes_iptc=container.takes_iptc,
-        iptc_is_newer=resources.iptc_is_newer if resources else False,
+        iptc_is_newer=resources is not None and iptc is not None and resources.is_older_than(iptc),
     )
     return embedded
+
+
+def _iptc_block(container: Container, resources: Resources | None, damage: list[FileProblem]) -> bytes | None:
+    """The IPTC block. Where there are two, they must say the same, since only one of them is read."""
+    apart, among = container.iptc, resources.iptc if resources else None
+    if apart is None or among is None:
+        return among if apart is None else apart
+    if apart.rstrip(b"\0") != among.rstrip(b"\0"):
+        damage.append(FileProblem(Reason.UNSUPPORTED, "the file has two IPTC blocks that differ"))
+    return apart
 
 
 def _try(parse: Callable[[bytes], Parsed], data: bytes | None, damage: list[FileProblem]) -> Parsed | None:

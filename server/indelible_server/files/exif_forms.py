@@ -34,6 +34,7 @@ class ExifForm:
     guarded: bool = False
 
     block: ClassVar[Block] = Block.EXIF
+    props: ClassVar[frozenset[str] | None] = None
 
     @property
     def is_source(self) -> bool:
@@ -82,6 +83,7 @@ class ExifDate:
     rule: Rule = Rule.PRIMARY
 
     block: ClassVar[Block] = Block.EXIF
+    props: ClassVar[frozenset[str] | None] = None
 
     @property
     def is_source(self) -> bool:
@@ -158,6 +160,7 @@ class ExifPosition:
     is_source: bool = True
 
     block: ClassVar[Block] = Block.EXIF
+    props: ClassVar[frozenset[str] | None] = None
 
     def is_present(self, metadata: Metadata) -> bool:
         exif = metadata.exif

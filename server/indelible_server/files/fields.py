@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 
 from . import codecs, exif_values, keywords
 from .exif import Ifd
 from .exif_forms import ExifDate, ExifForm, ExifPosition
 from .forms import Block, Form, Metadata, Rule, Shape, XmpForm, xmp
 from .iptc_forms import COUNTRY, IptcDate, IptcForm, IptcKeywords
+from .mail_dates import MAIL_DATE
 from .namespaces import name
 from .policy import CustomField, CustomForm, Policy
 from .structures import PlaceEntry, RegionNames, XmpPosition
-from .tags import CUSTOM, Value, same, unique
-from .text_forms import FMPS_RATING, POPULARITY, POSITION, VORBIS_RATING, TextForm
+from .tags import CUSTOM, Tags, Value, same, unique
+from .text_forms import (
+    APPLE_DATE,
+    COARSE_POSITION,
+    FMPS_RATING,
+    LATIN_28,
+    LATIN_30,
+    POPULARITY,
+    POSITION,
+    TO_MINUTES,
+    TO_SECONDS,
+    VORBIS_RATING,
+    TextForm,
+    cut_to,
+    in_roman,
+    in_windows,
+)
 from .texts import TextKind
 
 _NATIVE_FIRST = frozenset({"gps", "taken_at"})
@@ -34,47 +50,87 @@ class Field:
     name: str
     forms: tuple[Form, ...]
 
-    def read(self, metadata: Metadata, policy: Policy) -> Value | None:
-        """The field's value by the reading rule."""
-        return next(self._values(metadata, policy), None)
+    @cached_property
+    def sources(self) -> tuple[Form, ...]:
+        """The forms that the field is read from."""
+        return tuple(form for form in self.forms if form.is_source)
+
+    def among(self, blocks: Set[Block | TextKind], names: Set[str]) -> Field:
+        """The same field with those of its forms only that are in these blocks, in XMP under one of these names."""
+        return replace(
+            self,
+            forms=tuple(
+                form for form in self.forms if form.block in blocks and (form.props is None or form.props & names)
+            ),
+        )
+
+    def read(self, metadata: Metadata, policy: Policy, base: Tags | None = None) -> Value | None:
+        """The field's value by the reading rule. `base` are the tags that were last verified here, if known."""
+        return next(self._values(metadata, policy, base), None)
 
     def complete(self, metadata: Metadata, value: Value | None, policy: Policy) -> Value | None:
         """The value with what must be kept beside it although the field does not show it."""
         return value
 
-    def _values(self, metadata: Metadata, policy: Policy) -> Iterator[Value]:
-        for form in in_reading_order(self.name, self.forms, metadata, policy):
+    def _values(self, metadata: Metadata, policy: Policy, base: Tags | None) -> Iterator[Value]:
+        for form in in_reading_order(self.name, self.sources, metadata, policy, base):
             value = form.read(metadata, policy)
             if value is not None:
                 yield value
 
 
-def in_reading_order(field: str, forms: Sequence[Form], metadata: Metadata, policy: Policy) -> list[Form]:
-    """The forms that a field is read from. Newer IPTC comes first, unless it is XMP's value cut to its own limit."""
-    sources = [form for form in forms if form.is_source]
-    if not metadata.iptc_is_newer or field in _NATIVE_FIRST:
+def in_reading_order(
+    field: str, sources: Sequence[Form], metadata: Metadata, policy: Policy, base: Tags | None
+) -> Sequence[Form]:
+    """The forms that a field is read from: first what other programs are known to have changed alone."""
+    if field in _NATIVE_FIRST:
         return sources
+    newer = _newer_iptc(field, sources, metadata, policy) if metadata.iptc_is_newer else []
+    changed = _changed_texts(field, sources, metadata, policy, base[field]) if base and field in base else []
+    return [*newer, *changed, *sources]
+
+
+def _newer_iptc(field: str, sources: Sequence[Form], metadata: Metadata, policy: Policy) -> list[Form]:
+    """Newer IPTC, unless it is XMP's value cut to its own limit."""
     told = (form.read(metadata, policy) for form in sources if form.block is Block.XMP)
     value = next((value for value in told if value is not None), None)
-    newer = [
+    return [
         form
         for form in sources
         if form.block is Block.IPTC
         and not (value is not None and same(field, form.read(metadata, policy), form.expected(metadata, value, policy)))
     ]
-    return [*newer, *sources]
+
+
+def _changed_texts(field: str, sources: Sequence[Form], metadata: Metadata, policy: Policy, base: Value) -> list[Form]:
+    """The container's own texts that do not say what they would if the field still had its value of then."""
+    return [
+        form
+        for form in sources
+        if isinstance(form, TextForm)
+        and form.is_present(metadata)
+        and not same(field, form.read(metadata, policy), form.expected(metadata, base, policy))
+    ]
 
 
 class Keywords(Field):
     """Paths from the first list of paths that has any, words from the first flat list."""
 
-    def read(self, metadata: Metadata, policy: Policy) -> Value | None:
-        paths = _first(PATH_LISTS, metadata, policy)
-        flat = _first(in_reading_order(self.name, FLAT_LISTS, metadata, policy), metadata, policy)
+    @cached_property
+    def _paths(self) -> tuple[Form, ...]:
+        return tuple(form for form in self.forms if form in PATH_LISTS)
+
+    @cached_property
+    def _flat(self) -> tuple[Form, ...]:
+        return tuple(form for form in self.sources if form not in PATH_LISTS)
+
+    def read(self, metadata: Metadata, policy: Policy, base: Tags | None = None) -> Value | None:
+        paths = _first(self._paths, metadata, policy)
+        flat = _first(in_reading_order(self.name, self._flat, metadata, policy, base), metadata, policy)
         return keywords.combine(paths, flat, policy) or None
 
     def complete(self, metadata: Metadata, value: Value | None, policy: Policy) -> Value | None:
-        private = [kept for kept in _first(PATH_LISTS, metadata, policy) if policy.is_private(kept)]
+        private = [kept for kept in _first(self._paths, metadata, policy) if policy.is_private(kept)]
         return keywords.ordered([*(value if isinstance(value, list) else []), *private]) or None
 
 
@@ -86,8 +142,8 @@ def _first(forms: Iterable[Form], metadata: Metadata, policy: Policy) -> list[st
 class People(Field):
     """Everyone who is named in any of the forms."""
 
-    def read(self, metadata: Metadata, policy: Policy) -> Value | None:
-        values = [value for value in self._values(metadata, policy) if isinstance(value, list)]
+    def read(self, metadata: Metadata, policy: Policy, base: Tags | None = None) -> Value | None:
+        values = [value for value in self._values(metadata, policy, base) if isinstance(value, list)]
         return unique(self.name, [person for value in values for person in value]) or None
 
 
@@ -106,12 +162,12 @@ def _image(
     return ExifForm(Ifd.IMAGE, tag, kind, rule, codec, guarded)
 
 
-def _place(field: str, prop: str, part: str, iptc: IptcForm, codec: codecs.Codec = codecs.TEXT) -> Field:
+def _place(field: str, prop: str, part: str, iptc: IptcForm, codec: codecs.Codec = codecs.TEXT, *others: Form) -> Field:
     entries = (
         PlaceEntry(name(f"Iptc4xmpExt:{kind}"), name(f"Iptc4xmpExt:{part}"))
         for kind in ("LocationShown", "LocationCreated")
     )
-    return Field(field, (xmp(prop, P, TEXT, codec), iptc, *entries))
+    return Field(field, (xmp(prop, P, TEXT, codec), iptc, *entries, *others))
 
 
 WIDE, NUMBER = exif_values.WIDE, exif_values.NUMBER
@@ -131,8 +187,10 @@ FLAT_LISTS = (
     TextForm(VORBIS, "KEYWORDS", P, keywords.FLAT, many=True),
     TextForm(QUICKTIME, f"{_KEYS}keywords", F, keywords.COMMAS),
     TextForm(QUICKTIME, "ilst:keyw", F, keywords.COMMAS),
+    TextForm(QUICKTIME, "udta:©key", F, keywords.COMMAS),
+    TextForm(QUICKTIME, "udta:kywd", F, cut_to(254, keywords.FLAT), many=True),
     TextForm(PDF, "Keywords", F, keywords.COMMAS),
-    TextForm(RIFF, "IKEY", F, keywords.SEMICOLONS),
+    TextForm(RIFF, "IKEY", F, in_windows(keywords.SEMICOLONS)),
 )
 
 FIELDS: Mapping[str, Field] = {
@@ -147,15 +205,16 @@ FIELDS: Mapping[str, Field] = {
                 _image(0x9C9B, F, WIDE),
                 _image(0x010D, E),
                 TextForm(ID3, "TIT2"),
-                TextForm(ID3, "v1:title", F, codecs.TEXT, limit=30),
+                TextForm(ID3, "v1:title", F, LATIN_30),
                 TextForm(VORBIS, "TITLE", P),
                 TextForm(QUICKTIME, "ilst:©nam"),
                 TextForm(QUICKTIME, "udta:©nam"),
+                TextForm(QUICKTIME, "udta:titl"),
                 TextForm(QUICKTIME, f"{_KEYS}title"),
                 TextForm(PNG, "Title"),
                 TextForm(PDF, "Title"),
-                TextForm(RIFF, "INAM"),
-                TextForm(AIFF, "NAME"),
+                TextForm(RIFF, "INAM", F, in_windows()),
+                TextForm(AIFF, "NAME", F, in_roman()),
                 TextForm(SVG, "title", E),
             ),
         ),
@@ -173,19 +232,24 @@ FIELDS: Mapping[str, Field] = {
                 _image(0x9C9F, E, WIDE),
                 ExifForm(Ifd.EXIF, 0x9286, exif_values.COMMENT, E, guarded=True),
                 TextForm(ID3, "COMM"),
-                TextForm(ID3, "v1:comment", E, codecs.TEXT, limit=30),
+                TextForm(ID3, "v1:comment", E, LATIN_30),
+                TextForm(ID3, "v1.1:comment", E, LATIN_28),
                 TextForm(VORBIS, "DESCRIPTION", P),
                 TextForm(VORBIS, "COMMENT", E),
                 TextForm(QUICKTIME, "ilst:desc"),
+                TextForm(QUICKTIME, "ilst:©des", E),
+                TextForm(QUICKTIME, "ilst:ldes", E),
                 TextForm(QUICKTIME, "ilst:©cmt", E),
                 TextForm(QUICKTIME, "udta:©des"),
+                TextForm(QUICKTIME, "udta:dscp"),
                 TextForm(QUICKTIME, "udta:©cmt", E),
                 TextForm(QUICKTIME, f"{_KEYS}description"),
+                TextForm(QUICKTIME, f"{_KEYS}comment", E),
                 TextForm(PNG, "Description"),
                 TextForm(PNG, "Comment", E),
                 TextForm(PDF, "Subject"),
-                TextForm(RIFF, "ICMT"),
-                TextForm(AIFF, "ANNO"),
+                TextForm(RIFF, "ICMT", F, in_windows()),
+                TextForm(AIFF, "ANNO", F, in_roman()),
                 TextForm(SVG, "desc", E),
             ),
         ),
@@ -247,17 +311,20 @@ FIELDS: Mapping[str, Field] = {
                 IptcForm(2080, 32, codecs.LIST, many=True),
                 _image(0x013B, F, codec=codecs.NAMES),
                 _image(0x9C9D, F, WIDE, codecs.NAMES),
-                TextForm(ID3, "TPE1", E, codecs.NAMES),
+                TextForm(ID3, "TPE1", E, codecs.LIST, many=True),
                 xmp("xmpDM:artist", E, TEXT, codecs.NAMES),
                 TextForm(VORBIS, "ARTIST", E, codecs.LIST, many=True),
                 TextForm(QUICKTIME, "ilst:©ART", E, codecs.NAMES),
                 TextForm(QUICKTIME, "udta:©ART", E, codecs.NAMES),
+                TextForm(QUICKTIME, "ilst:auth", E, codecs.NAMES),
                 TextForm(QUICKTIME, "udta:©aut", E, codecs.NAMES),
+                TextForm(QUICKTIME, "udta:auth", E, codecs.NAMES),
                 TextForm(QUICKTIME, f"{_KEYS}author", F, codecs.NAMES),
+                TextForm(QUICKTIME, f"{_KEYS}artist", E, codecs.NAMES),
                 TextForm(PNG, "Author", F, codecs.NAMES),
                 TextForm(PDF, "Author", F, codecs.NAMES),
-                TextForm(RIFF, "IART", E, codecs.NAMES),
-                TextForm(AIFF, "AUTH", E, codecs.NAMES),
+                TextForm(RIFF, "IART", E, in_windows(codecs.NAMES)),
+                TextForm(AIFF, "AUTH", E, in_roman(codecs.NAMES)),
             ),
         ),
         Field(
@@ -274,14 +341,21 @@ FIELDS: Mapping[str, Field] = {
                 TextForm(QUICKTIME, "udta:©cpy"),
                 TextForm(QUICKTIME, f"{_KEYS}copyright"),
                 TextForm(PNG, "Copyright"),
-                TextForm(RIFF, "ICOP"),
-                TextForm(AIFF, "(c) "),
+                TextForm(RIFF, "ICOP", F, in_windows()),
+                TextForm(AIFF, "(c) ", F, in_roman()),
             ),
         ),
         Field("credit", (xmp("photoshop:Credit", P), _iptc(110, 32))),
         Field("source", (xmp("photoshop:Source", P), _iptc(115, 32))),
         Field("instructions", (xmp("photoshop:Instructions", P), _iptc(40, 256))),
-        _place("place.location", "Iptc4xmpCore:Location", "Sublocation", _iptc(92, 32)),
+        _place(
+            "place.location",
+            "Iptc4xmpCore:Location",
+            "Sublocation",
+            _iptc(92, 32),
+            codecs.TEXT,
+            TextForm(VORBIS, "LOCATION", E),
+        ),
         _place("place.city", "photoshop:City", "City", _iptc(90, 32)),
         _place("place.state", "photoshop:State", "ProvinceState", _iptc(95, 32)),
         _place("place.country", "photoshop:Country", "CountryName", _iptc(101, 64)),
@@ -292,8 +366,9 @@ FIELDS: Mapping[str, Field] = {
                 ExifPosition(),
                 XmpPosition(P),
                 TextForm(QUICKTIME, f"{_KEYS}location.ISO6709", F, POSITION),
+                TextForm(QUICKTIME, "ilst:©xyz", F, POSITION),
                 TextForm(QUICKTIME, "udta:©xyz", F, POSITION),
-                TextForm(QUICKTIME, "udta:loci", F, POSITION),
+                TextForm(QUICKTIME, "udta:loci", F, COARSE_POSITION),
             ),
         ),
         Field(
@@ -310,10 +385,13 @@ FIELDS: Mapping[str, Field] = {
                 IptcDate(2055, 2060),
                 IptcDate(2062, 2063, E),
                 ExifDate(0x9004, 0x9292, 0x9012, E),
-                TextForm(ID3, "date", E, codecs.DATE),
+                TextForm(ID3, "TDRC", E, TO_SECONDS),
+                TextForm(ID3, "TYER", E, TO_MINUTES),
                 TextForm(VORBIS, "DATE", E, codecs.DATE),
-                TextForm(QUICKTIME, f"{_KEYS}creationdate", F, codecs.DATE),
-                TextForm(PNG, "Creation Time", F, codecs.DATE),
+                TextForm(QUICKTIME, f"{_KEYS}creationdate", F, APPLE_DATE),
+                TextForm(QUICKTIME, "ilst:©day", E, APPLE_DATE),
+                TextForm(QUICKTIME, "udta:©day", E, APPLE_DATE),
+                TextForm(PNG, "Creation Time", F, MAIL_DATE),
             ),
         ),
     )
@@ -334,6 +412,26 @@ def _custom(field: str, declared: CustomField) -> Field:
     codec = codecs.LIST if shape in (BAG, SEQ) else codecs.CUSTOM_TEXT
     prop = f"{{{declared.namespace_uri}}}{declared.property}"
     return Field(field, (XmpForm(prop, P, shape, codec, prefix=declared.prefix),))
+
+
+_NAMES = frozenset(name for field in FIELDS.values() for form in field.forms for name in form.props or ())
+
+
+@lru_cache(maxsize=1024)
+def _fields_among(blocks: frozenset[Block | TextKind], names: frozenset[str]) -> Mapping[str, Field]:
+    chosen = {key: field.among(blocks, names) for key, field in FIELDS.items()}
+    return {key: field for key, field in chosen.items() if field.forms}
+
+
+def fields_in(metadata: Metadata, policy: Policy) -> Mapping[str, Field]:
+    """Like `fields_of`, for reading: with only those forms that could have a value in this home.
+
+    Files of one kind have the same properties, so that the choice is made once for all of them.
+    """
+    found = _fields_among(metadata.blocks, _NAMES & metadata.names)
+    if not policy.custom_fields:
+        return found
+    return {**found, **{key: field for key, field in fields_of(policy).items() if key not in FIELDS}}
 
 
 def fields_of(policy: Policy) -> dict[str, Field]:

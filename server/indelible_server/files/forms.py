@@ -58,6 +58,13 @@ class Metadata:
     def __post_init__(self) -> None:
         self.names = self.xmp.names() if self.xmp else set()
 
+    @property
+    def blocks(self) -> frozenset[Block | TextKind]:
+        """The blocks that are there."""
+        present = ((Block.XMP, self.xmp), (Block.EXIF, self.exif), (Block.IPTC, self.iptc))
+        own = self.texts.kinds if self.texts is not None else frozenset()
+        return frozenset(kind for kind, block in present if block is not None) | own
+
     def packet(self) -> Packet:
         """The XMP packet, made if there is none."""
         self.xmp = self.xmp or Packet.empty()
@@ -76,7 +83,7 @@ class Metadata:
             return self.exif is not None or self.takes_exif
         if block is Block.IPTC:
             return self.iptc is not None or self.begins_iptc(policy)
-        return self.texts is not None and self.texts.kind is block
+        return self.texts is not None and block in self.texts.kinds
 
     def begins_iptc(self, policy: Policy) -> bool:
         """Whether an IPTC block is to be made, since there is none."""
@@ -93,6 +100,10 @@ class Form(Protocol):
     @property
     def block(self) -> Block | TextKind:
         """Where it is: a block, or the container's own texts."""
+
+    @property
+    def props(self) -> frozenset[str] | None:
+        """In XMP, the properties without all of which it has no value; None elsewhere."""
 
     @property
     def rule(self) -> Rule:
@@ -120,7 +131,7 @@ class Shape(StrEnum):
     SEQ = "SEQ"
 
 
-STRUCTURE_STARTS = ("<?xml", "<OME", "ImageJ=", "Aperio", "{", "SCANIMAGE")
+STRUCTURE_STARTS = ("<?xml", "<OME", "<MetaData>", "ImageJ=", "Aperio", "{", "SCANIMAGE")
 STRUCTURE_LENGTH = 10_000
 
 
@@ -143,6 +154,10 @@ class XmpForm:
     block: ClassVar[Block] = Block.XMP
 
     @property
+    def props(self) -> frozenset[str]:
+        return frozenset({self.prop})
+
+    @property
     def is_source(self) -> bool:
         return self.rule is not Rule.FOLLOWER
 
@@ -152,6 +167,8 @@ class XmpForm:
         return not (self.guarded and is_structure(metadata.xmp.text(self.prop) or ""))
 
     def read(self, metadata: Metadata, policy: Policy) -> Value | None:
+        if self.prop not in metadata.names:
+            return None
         raw = self._raw(metadata)
         return None if raw is None else self.codec.decode(raw, policy)
 

@@ -95,21 +95,18 @@ class Iptc:
         self._datasets = [*before, *(_Written(dataset.number, dataset.value, dataset.raw) for dataset in new), *after]
 
     def to_bytes(self, legacy_charset: str) -> bytes:
-        """The block in UTF-8, and saying so.
+        """The block in UTF-8, and saying so, without zeros behind it.
 
         Raises `FileProblem` (UNSUPPORTED) if it cannot be told for sure what all of the old texts say.
         """
         if not self.changed:
-            return self._joined(self._datasets)
+            return _joined(self._datasets) + self._tail
         charset = self._charset(legacy_charset)
         datasets = [_transcoded(dataset, charset) for dataset in self._datasets if dataset.number != CHARSET]
         at = next((index for index, dataset in enumerate(datasets) if dataset.number > CHARSET), len(datasets))
         declared = next((dataset for dataset in self._datasets if dataset.number == CHARSET), None)
         mark = declared if declared and declared.value == UTF8 else Dataset.of(CHARSET, UTF8)
-        return self._joined([*datasets[:at], mark, *datasets[at:]])
-
-    def _joined(self, datasets: list[Dataset]) -> bytes:
-        return b"".join(dataset.raw for dataset in datasets) + self._tail
+        return _joined([*datasets[:at], mark, *datasets[at:]])
 
     def _charset(self, legacy_charset: str) -> str:
         """The charset of the texts that were there; empty if it cannot be told."""
@@ -129,6 +126,10 @@ class Iptc:
 
 class _Written(Dataset):
     """A dataset of ours, in UTF-8 whatever the block says."""
+
+
+def _joined(datasets: list[Dataset]) -> bytes:
+    return b"".join(dataset.raw for dataset in datasets)
 
 
 def _dataset(data: bytes, position: int) -> Dataset:

@@ -42,6 +42,7 @@ class IptcForm:
     rule: Rule = Rule.BLOCK
 
     block: ClassVar[Block] = Block.IPTC
+    props: ClassVar[frozenset[str] | None] = None
 
     @property
     def is_source(self) -> bool:
@@ -101,6 +102,7 @@ class IptcDate:
     rule: Rule = Rule.BLOCK
 
     block: ClassVar[Block] = Block.IPTC
+    props: ClassVar[frozenset[str] | None] = None
 
     @property
     def is_source(self) -> bool:

@@ -46,6 +46,7 @@ _SUB_DIRECTORIES = frozenset({0x0011, 0x0035, *range(0x2010, 0x2060, 0x10), 0x30
 _POINTERS = (4, 9, 13)
 _DIRECTORY, _INLINE, _LONGEST = 13, 4, 64
 _ENTRIES_LIMIT = 1000
+_LONGEST_DIRECTORY = 64 + ENTRY * _ENTRIES_LIMIT
 _DEPTH = 3
 _READS_LIMIT = 400
 _JPEG, _HEAD = b"\xd8\xff", 48
@@ -86,11 +87,12 @@ def extents(tiff: Tiff) -> list[tuple[int, int]]:
     at = _note_in(tiff)
     if at is None:
         return []
-    _, base = _known(tiff.data, at)
+    block = tiff.source.read(at, _LONGEST_DIRECTORY)
+    _, base = _known(block, 0)
     origin = 0 if base is None else at + base
     return [
         (origin + offset, origin + offset + size)
-        for note in _readings(tiff.data, at)
+        for note in _readings(block, 0)
         for _, _, size, offset in _entries(note, _first_directory(note))
         if size > _INLINE
     ]

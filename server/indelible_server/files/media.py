@@ -8,12 +8,11 @@ import fcntl
 import os
 import signal
 import stat
-from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
 from .plan import Identity
-from .problems import NOT_SUPPORTED, Changed, FileProblem, Reason, problem, shown
+from .problems import NOT_SUPPORTED, Changed, FileProblem, Reason, Telling, problem, shown
 
 _HEAD = 64 * 1024
 _COPY = 1024 * 1024
@@ -121,6 +120,21 @@ class MediaFile:
                 raise
         return os.pwrite(self._descriptor, os.pread(source._descriptor, min(length, _COPY), offset), to)
 
+    def can_copy(self, source: MediaFile) -> bool:
+        """Whether the kernel copies from another file without passing the bytes through here."""
+        try:
+            return os.copy_file_range(source._descriptor, self._descriptor, 1, 0, 0) == 1
+        except OSError:
+            return False
+
+    def can_have_attributes(self) -> bool:
+        """Whether the filesystem keeps extended attributes."""
+        try:
+            os.setxattr(self._descriptor, "user.indelible", b"1")
+        except OSError:
+            return False
+        return True
+
     def sync(self) -> None:
         """Return when the content is durable. After a failure the file must not be trusted, nor synced again."""
         with self._trying("fsync"):
@@ -167,7 +181,7 @@ class MediaFile:
 
         Raises `FileProblem` (LOCKED) if one has it open. Where the filesystem grants no leases, this does nothing.
         """
-        if not _grants_leases(os.fstat(self._descriptor).st_dev):
+        if not grants_leases(os.fstat(self._descriptor).st_dev):
             return
         try:
             # The signal for "someone is waiting" would kill the process; this one is ignored by default.
@@ -179,24 +193,20 @@ class MediaFile:
             if error.errno not in NOT_SUPPORTED | {errno.EACCES, errno.EPERM, errno.ENOLCK}:
                 raise problem(error, f"hold {shown(self.name)}") from error
 
-    @contextlib.contextmanager
-    def _trying(self, doing: str) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise problem(error, f"{doing} {shown(self.name)}") from error
+    def _trying(self, doing: str) -> Telling:
+        return Telling(doing, self.name)
 
 
-def _grants_leases(device: int) -> bool:
+def grants_leases(device: int) -> bool:
     if device not in _leases:
-        _leases[device] = _filesystem(device) in _LOCAL_FILESYSTEMS
+        _leases[device] = filesystem(device) in _LOCAL_FILESYSTEMS
     return _leases[device]
 
 
 _leases: dict[int, bool] = {}
 
 
-def _filesystem(device: int) -> str:
+def filesystem(device: int) -> str:
     """The type of the filesystem that is mounted as this device; empty if that cannot be told."""
     wanted = f"{os.major(device)}:{os.minor(device)}"
     try:

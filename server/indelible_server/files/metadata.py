@@ -5,20 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from .fields import IN_IPTC, fields_of
+from .fields import IN_IPTC, fields_in, fields_of
 from .forms import Metadata, Rule, comes_back, follows
 from .namespaces import name
 from .policy import Policy
-from .tags import Tags, same
+from .tags import Tags, difference, same
 
 _METADATA_DATE = name("xmp:MetadataDate")
 _OF_EXIF, _OF_IPTC = (name("tiff:NativeDigest"), name("exif:NativeDigest")), (name("photoshop:LegacyIPTCDigest"),)
 """Digests of native forms, by which old programs tell whether XMP is still in step with them."""
 
 
-def read_tags(metadata: Metadata, policy: Policy) -> Tags:
-    """The tags that a home holds, by the reading rule."""
-    values = {key: field.read(metadata, policy) for key, field in fields_of(policy).items()}
+def read_tags(metadata: Metadata, policy: Policy, base: Tags | None = None) -> Tags:
+    """The tags that a home holds, by the reading rule.
+
+    With the `base` that was last verified there, a text of the container's own that has changed since comes first.
+    """
+    values = {key: field.read(metadata, policy, base) for key, field in fields_in(metadata, policy).items()}
     return {key: value for key, value in values.items() if value is not None}
 
 
@@ -43,14 +46,31 @@ def write_tags(metadata: Metadata, old: Tags, new: Tags, changed: Iterable[str],
     metadata.packet().set_text(_METADATA_DATE, datetime.now(UTC).isoformat(timespec="microseconds"))
 
 
-def fields_held(metadata: Metadata, policy: Policy) -> frozenset[str]:
-    """The fields that a home has a place for."""
+def held_of(metadata: Metadata, tags: Tags, policy: Policy) -> Tags:
+    """What a home can hold of these tags, as it is read back: all that XMP can, else what its own texts can."""
     if metadata.takes_xmp:
-        return frozenset(fields_of(policy))
+        return tags
+    held: Tags = {}
+    for key, field in fields_of(policy).items():
+        wanted = field.complete(metadata, tags.get(key), policy)
+        forms = [form for form in field.forms if form.rule is Rule.PRIMARY and metadata.has(form.block, policy)]
+        told = (form.expected(metadata, wanted, policy) for form in forms)
+        value = next((value for value in told if value is not None), None)
+        if value is not None:
+            held[key] = value
+    return held
+
+
+def followed(metadata: Metadata, old: Tags, new: Tags, policy: Policy) -> frozenset[str]:
+    """The fields that differ, and that some follower in this home repeats."""
+    fields = fields_of(policy)
     return frozenset(
         key
-        for key, field in fields_of(policy).items()
-        if any(form.rule is Rule.PRIMARY and metadata.has(form.block, policy) for form in field.forms)
+        for key in difference(old, new) & fields.keys()
+        if any(
+            form.rule is Rule.FOLLOWER and follows(form, metadata, key, old.get(key), policy)
+            for form in fields[key].forms
+        )
     )
 
 
@@ -70,11 +90,11 @@ def _digests_of_changed(metadata: Metadata) -> tuple[str, ...]:
 def stale_fields(metadata: Metadata, tags: Tags, policy: Policy) -> frozenset[str]:
     """The fields of which some form that must be written says something else than `tags`."""
     stale = set()
-    for key, field in fields_of(policy).items():
-        value = field.complete(metadata, tags.get(key), policy)
-        for form in field.forms:
-            if form.rule is not Rule.FOLLOWER and form.is_present(metadata):
-                expected = form.expected(metadata, value, policy)
-                if not same(key, form.read(metadata, policy), expected):
-                    stale.add(key)
+    for key, field in fields_in(metadata, policy).items():
+        present = [form for form in field.forms if form.rule is not Rule.FOLLOWER and form.is_present(metadata)]
+        value = field.complete(metadata, tags.get(key), policy) if present else None
+        for form in present:
+            held = form.read(metadata, policy)
+            if not same(key, held, value) and not same(key, held, form.expected(metadata, value, policy)):
+                stale.add(key)
     return frozenset(stale)

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from .media import MediaFile
 from .plan import Guard, Mode, Patch
+from .tiff import Source
 
 _GUARD = 32
 _LEVEL_LIMIT = 64 * 1024
 _PIECE = 4096
 
 
-def trimmed(patch: Patch) -> Patch:
-    """The same change without the bytes that are equal at both ends."""
+def trimmed(patch: Patch, *, to_end: bool = False) -> Patch:
+    """The same change without the bytes that are equal at both ends, or at its front only if it must reach `to_end`."""
     old, new = patch.old, patch.new
     front = _common(old, new)
     shortest = min(len(old), len(new)) - front
-    back = min(_common(old[::-1], new[::-1]), shortest)
+    back = 0 if to_end else min(_common(old[::-1], new[::-1]), shortest)
     return Patch(patch.offset + front, old[front : len(old) - back], new[front : len(new) - back])
 
 
@@ -34,6 +35,36 @@ def scattered(patch: Patch) -> list[Patch]:
         else:
             pieces.append(Patch(patch.offset + at, old, new))
     return pieces
+
+
+def painted(source: Source, writes: Sequence[tuple[int, bytes]]) -> tuple[Patch, ...]:
+    """The patches that come of writes at these places, of which the later ones win. The file may become longer."""
+    size = source.size
+    end = max(size, *(at + len(data) for at, data in writes))
+    touched = [(at, min(at + len(data), size)) for at, data in writes if at < size]
+    pieces = [*_united(touched), *([(size, end)] if end > size else [])]
+    patches = []
+    for start, stop in pieces:
+        old = source.read(start, stop - start)
+        new = bytearray(old.ljust(stop - start, b"\0"))
+        for at, data in writes:
+            if at < stop and start < at + len(data):
+                part = data[max(start - at, 0) : stop - at]
+                place = max(at - start, 0)
+                new[place : place + len(part)] = part
+        patches.append(Patch(start, old, bytes(new)))
+    return tuple(patch for patch in patches if patch.old != patch.new)
+
+
+def _united(pieces: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The pieces in their order, those that overlap or touch as one."""
+    found: list[tuple[int, int]] = []
+    for start, end in sorted(pieces):
+        if found and start <= found[-1][1]:
+            found[-1] = (found[-1][0], max(found[-1][1], end))
+        else:
+            found.append((start, end))
+    return found
 
 
 def _common(a: bytes, b: bytes) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Self
 
@@ -13,6 +14,40 @@ _IPTC, _XMP, _DIGEST = 0x0404, 0x0424, 0x0425
 _SIGNATURES = (b"8BIM", b"PHUT", b"AgHg", b"DCSR", b"MeSa")
 
 
+_ENTRIES_LIMIT = 65_536
+_TAIL_LIMIT = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where a resource lies: it begins at `start`, its `length` bytes of data at `data`; `end` is behind them all."""
+
+    number: int
+    start: int
+    data: int
+    length: int
+    end: int
+
+
+def entries(read: Callable[[int, int], bytes], start: int, end: int) -> Iterator[Entry]:
+    """The resources between two offsets of what `read` reads; raises `FileProblem` (CORRUPT) where the list breaks."""
+    position = start
+    for _ in range(_ENTRIES_LIMIT):
+        head = read(position, min(7, end - position))
+        if head[:4] not in _SIGNATURES:
+            break
+        data = position + 6 + (head[6] + 2 & ~1 if len(head) > 6 else 2) + 4
+        length = int.from_bytes(read(data - 4, 4), "big")
+        if data + length > end:
+            raise FileProblem(Reason.CORRUPT, "the Photoshop block is cut off")
+        # The last padding byte is missing in some files.
+        entry = Entry(int.from_bytes(head[4:6], "big"), position, data, length, min(data + length + length % 2, end))
+        yield entry
+        position = entry.end
+    if end - position > _TAIL_LIMIT or read(position, end - position).strip(b"\0"):
+        raise FileProblem(Reason.CORRUPT, "the Photoshop block is damaged")
+
+
 @dataclass(frozen=True)
 class _Resource:
     """A resource, and its bytes as they stand in the file; `data` does not count the padding."""
@@ -20,6 +55,8 @@ class _Resource:
     number: int
     data: bytes
     raw: bytes
+    head: bytes
+    """Its signature, its number and its name."""
 
 
 class Resources:
@@ -33,18 +70,14 @@ class Resources:
     def parse(cls, data: bytes) -> Self:
         """Parse a list; raises `FileProblem` (CORRUPT, UNSUPPORTED) for one that could not be put together again."""
         resources, position = [], 0
-        while data[position : position + 4] in _SIGNATURES:
-            resource = _resource(data, position)
-            resources.append(resource)
-            position += len(resource.raw)
-        if data[position:].strip(b"\0"):
-            raise FileProblem(Reason.CORRUPT, "the Photoshop block is damaged")
+        for entry in entries(lambda start, length: data[start : start + length], 0, len(data)):
+            content = data[entry.data : entry.data + entry.length]
+            head, raw = data[entry.start : entry.data - 4], data[entry.start : entry.end]
+            resources.append(_Resource(entry.number, content, raw, head))
+            position = entry.end
         for number in (_IPTC, _DIGEST):
-            ours = [resource for resource in resources if resource.number == number]
-            if len(ours) > 1:
+            if sum(resource.number == number for resource in resources) > 1:
                 raise FileProblem(Reason.UNSUPPORTED, "the file has several IPTC blocks")
-            if any(not resource.raw.startswith(_SIGNATURES[0]) for resource in ours):
-                raise FileProblem(Reason.UNSUPPORTED, "the file has IPTC of a kind that some programs do not see")
         if any(resource.number == _XMP for resource in resources):
             raise FileProblem(Reason.UNSUPPORTED, "the file has XMP among its image resources")
         return cls(resources, data[position:])
@@ -54,16 +87,18 @@ class Resources:
         """The IPTC block."""
         return self._data(_IPTC)
 
-    @property
-    def iptc_is_newer(self) -> bool:
-        """Whether IPTC was written by a program that did not care about the digest, and so not about XMP either."""
-        iptc, digest = self._data(_IPTC), self._data(_DIGEST)
-        return iptc is not None and digest is not None and digest != _digest(iptc)
+    def is_older_than(self, iptc: bytes) -> bool:
+        """Whether this IPTC block was written by a program that did not care about the digest, and so not about XMP."""
+        digest = self._data(_DIGEST)
+        # Some count the zeros behind a block, and some do not.
+        return digest is not None and digest not in (_digest(iptc), _digest(iptc.rstrip(b"\0")))
 
     def with_iptc(self, iptc: bytes) -> bytes:
         """The whole list with this IPTC block, and with its digest if there was one."""
-        if not any(resource.number == _IPTC for resource in self._resources):
-            return _packed(_IPTC, iptc) + self.to_bytes()
+        return packed(head_of(_IPTC), iptc) + self.to_bytes() if self.iptc is None else self.renewed(iptc)
+
+    def renewed(self, iptc: bytes) -> bytes:
+        """The whole list with this IPTC block and its digest in the place of old ones, if there are any."""
         new = {_IPTC: iptc, _DIGEST: _digest(iptc)}
         return b"".join(self._renewed(resource, new) for resource in self._resources) + self._tail
 
@@ -73,7 +108,7 @@ class Resources:
 
     def _renewed(self, resource: _Resource, new: dict[int, bytes]) -> bytes:
         data = new.get(resource.number, resource.data)
-        return resource.raw if data == resource.data else _packed(resource.number, data)
+        return resource.raw if data == resource.data else packed(resource.head, data)
 
     def _data(self, number: int) -> bytes | None:
         return next((resource.data for resource in self._resources if resource.number == number), None)
@@ -83,19 +118,11 @@ def _digest(iptc: bytes) -> bytes:
     return hashlib.md5(iptc, usedforsecurity=False).digest()
 
 
-def _packed(number: int, data: bytes) -> bytes:
-    return struct.pack(">4sHHI", b"8BIM", number, 0, len(data)) + data + bytes(len(data) % 2)
+def head_of(number: int) -> bytes:
+    """The head of a new resource, which has no name."""
+    return struct.pack(">4sHH", _SIGNATURES[0], number, 0)
 
 
-def _resource(data: bytes, position: int) -> _Resource:
-    name_length = data[position + 6] if position + 6 < len(data) else 0
-    head = position + 6 + (1 + name_length + 1 & ~1)
-    if head + 4 > len(data):
-        raise FileProblem(Reason.CORRUPT, "the Photoshop block is cut off")
-    (number,) = struct.unpack_from(">H", data, position + 4)
-    (length,) = struct.unpack_from(">I", data, head)
-    start, end = head + 4, head + 4 + length
-    if end > len(data):
-        raise FileProblem(Reason.CORRUPT, "the Photoshop block is cut off")
-    # The last padding byte is missing in some files.
-    return _Resource(number, data[start:end], data[position : end + length % 2])
+def packed(head: bytes, data: bytes) -> bytes:
+    """A resource with this head, padded to an even length."""
+    return head + len(data).to_bytes(4, "big") + data + bytes(len(data) % 2)

@@ -27,7 +27,7 @@ class Home(StrEnum):
 class Mode(StrEnum):
     """How a file is changed. A plan is UNCHANGED if no file is, and SIDECAR if only the sidecar is.
 
-    PATCH and APPEND change the file where it is; APPEND also makes it longer at its end.
+    PATCH and APPEND change the file where it is; APPEND also makes it longer at its end. REMOVE undoes a CREATE.
     """
 
     UNCHANGED = "unchanged"
@@ -35,6 +35,7 @@ class Mode(StrEnum):
     APPEND = "append"
     REPLACE = "replace"
     CREATE = "create"
+    REMOVE = "remove"
     SIDECAR = "sidecar"
 
 
@@ -104,6 +105,11 @@ class FilePlan:
     def in_place(self) -> bool:
         """Whether the file itself is changed, and no new one takes its place."""
         return self.mode in (Mode.PATCH, Mode.APPEND)
+
+    @property
+    def rebuilds(self) -> bool:
+        """Whether a whole new file gets the name."""
+        return self.mode in (Mode.REPLACE, Mode.CREATE)
 
     @property
     def tail(self) -> bytes:
@@ -182,7 +188,7 @@ class FilePlan:
             "lengths": [len(blob) for blob in blobs],
         }
         text = json.dumps(head, separators=(",", ":")).encode()
-        return bytes([_VERSION]) + zlib.compress(struct.pack(">I", len(text)) + text + b"".join(blobs))
+        return bytes([_VERSION]) + zlib.compress(struct.pack(">I", len(text)) + text + b"".join(blobs), 1)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> FilePlan:

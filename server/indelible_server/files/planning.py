@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import replace as changed_to
+from types import MappingProxyType
 
 from . import sidecar as sidecars
 from .forms import Metadata
 from .merge import ConflictPolicy, Merged, merge_homes
-from .metadata import fields_held, in_step, write_tags
+from .metadata import followed, held_of, in_step, write_tags
 from .namespaces import name as xmp_name
 from .patching import guards, levelled, trimmed, way
 from .plan import FilePlan, Home, Identity, Mode, Patch, Plan
@@ -25,6 +26,7 @@ from .xmp import Packet
 
 # These say that a file cannot carry the tags, not that it cannot be reached.
 _TO_SIDECAR = frozenset({Reason.UNSUPPORTED, Reason.TOO_LARGE, Reason.SIGNED, Reason.CORRUPT})
+NOT_STALE: Mapping[str, Collection[str]] = MappingProxyType({})
 _PROVENANCE, _EXTENDED = xmp_name("dcterms:provenance"), xmp_name("xmpNote:HasExtendedXMP")
 
 
@@ -35,40 +37,63 @@ def plan(
     base: Mapping[str, Tags],
     ours: Tags,
     policy: Policy,
+    stale: Mapping[str, Collection[str]] = NOT_STALE,
     sidecar: bytes | None = None,
     replace: bool = False,
 ) -> Plan:
     """What has to be done so that the item's homes hold `ours`, merged with what others have written meanwhile.
 
-    `base` is what was last verified, per home; `sidecar` the path of the sidecar that is known to belong to the item;
+    `base` is what was last verified, per home, and `stale` the fields of which not all forms said that then, so that a
+    form that differs proves nothing; `sidecar` the path of the sidecar that is known to belong to the item;
     `replace` forbids patching in place (taking over from a writer that may still be alive). Nothing is touched.
     Raises `FileProblem` if the item cannot be read or written at all.
     """
-    with survey(root, target, policy, sidecar, None) as found:
-        merged = _merge(base, ours, found, policy)
-        held = bool(merged.conflicts) and policy.conflicts is ConflictPolicy.HOLD
-        choice = policy.home_of(found.name.decode("utf-8", "replace"), found.format)
-        if held:
-            choice = HomeChoice.CATALOG_ONLY
-        steps, note = _Steps(found, target, merged.tags, policy, replace, sidecar).take(choice)
-        files = tuple(step.file for step in steps if step.file)
-        new_sidecar = next((file.target for file in files if file.home is Home.SIDECAR), None)
-        return Plan(
-            target=target,
-            format=found.format,
-            tags=merged.tags,
-            found=found.homes,
-            wanted={step.home: _only(step.holds, merged.tags) for step in steps},
-            written={step.home: step.changed for step in steps},
-            identity=found.identity,
-            conflicts=merged.conflicts,
-            taken_in=merged.taken_in,
-            held=held,
-            files=files,
-            sidecar=beside(target, found.sidecar.name) if found.sidecar else new_sidecar,
-            note=note,
-            bytes_read=found.bytes_read,
-        )
+    alike = {home: _without(stale.get(home, ()), tags) for home, tags in base.items()}
+    with survey(root, target, policy, alike, sidecar) as found:
+        return _planned(found, target, base, ours, policy, replace=replace, sidecar=sidecar)
+
+
+def plan_edit(root: Root, target: bytes, change: Callable[[Tags], Tags], policy: Policy) -> Plan:
+    """Like `plan`, for a file that no catalog knows: `change` makes the wanted tags of those that are there."""
+    with survey(root, target, policy) as found:
+        base = {home.value: tags for home, tags in found.homes.items()}
+        return _planned(found, target, base, change(found.tags), policy)
+
+
+def _planned(
+    found: Survey,
+    target: bytes,
+    base: Mapping[str, Tags],
+    ours: Tags,
+    policy: Policy,
+    *,
+    replace: bool = False,
+    sidecar: bytes | None = None,
+) -> Plan:
+    merged = _merge(base, ours, found, policy)
+    held = bool(merged.conflicts) and policy.conflicts is ConflictPolicy.HOLD
+    choice = policy.home_of(found.name.decode("utf-8", "replace"), found.format)
+    if held:
+        choice = HomeChoice.CATALOG_ONLY
+    steps, note = _Steps(found, target, merged.tags, policy, replace, sidecar).take(choice)
+    files = tuple(step.file for step in steps if step.file)
+    new_sidecar = next((file.target for file in files if file.home is Home.SIDECAR), None)
+    return Plan(
+        target=target,
+        format=found.format,
+        tags=merged.tags,
+        found=found.homes,
+        wanted={step.home: step.wanted for step in steps},
+        written={step.home: step.changed for step in steps},
+        identity=found.identity,
+        conflicts=merged.conflicts,
+        taken_in=merged.taken_in,
+        held=held,
+        files=files,
+        sidecar=beside(target, found.sidecar.name) if found.sidecar else new_sidecar,
+        note=note,
+        bytes_read=found.bytes_read,
+    )
 
 
 def _merge(base: Mapping[str, Tags], ours: Tags, found: Survey, policy: Policy) -> Merged:
@@ -86,22 +111,18 @@ def _merge(base: Mapping[str, Tags], ours: Tags, found: Survey, policy: Policy) 
     return changed_to(merged, tags=merged.tags | kept)
 
 
-def _without(excluded: frozenset[str], tags: Tags) -> Tags:
+def _without(excluded: Collection[str], tags: Tags) -> Tags:
     return {field: value for field, value in tags.items() if field not in excluded}
-
-
-def _only(fields: frozenset[str] | None, tags: Tags) -> Tags:
-    return tags if fields is None else {field: value for field, value in tags.items() if field in fields}
 
 
 @dataclass(frozen=True)
 class _Step:
-    """One home brought in line; without a file, it is already. `holds` are its fields, if it cannot hold all."""
+    """One home brought in line with what is `wanted` of it; without a file, it is already."""
 
     home: Home
+    wanted: Tags
     changed: frozenset[str] = frozenset()
     file: FilePlan | None = None
-    holds: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -128,32 +149,35 @@ class _Steps:
                 if problem.reason not in _TO_SIDECAR:
                     raise
                 note = problem.message
-        beyond = [field for step in steps for field in self.tags if step.holds is not None and field not in step.holds]
+        beyond = {field for step in steps for field in self._changed(step.wanted)}
         if self.found.sidecar:
             steps.append(self._edit_sidecar(self.found.sidecar))
         elif not steps or beyond or choice is HomeChoice.EMBED_AND_SIDECAR:
             steps += self._create_sidecar(needed=bool(steps))
-        if beyond and not note:
-            note = f"{self.found.format} has no place for {', '.join(sorted(beyond))}, so there is a sidecar too"
+        if beyond:
+            note = f"{self.found.format} cannot hold all of {', '.join(sorted(beyond))}, so there is a sidecar too"
         return steps, note
 
     def _embed(self) -> _Step:
-        found = self.found
-        holds = None if found.embedded.metadata.takes_xmp else fields_held(found.embedded.metadata, self.policy)
-        changed = self._changed(_only(holds, found.embedded_tags), _only(holds, self.tags))
+        found, metadata = self.found, self.found.embedded.metadata
+        wanted = held_of(metadata, self.tags, self.policy)
+        # What a follower here repeats may be a field that only the sidecar holds.
+        before = (found.sidecar.tags if found.sidecar else {}) | found.embedded_tags
+        changed = self._changed(found.embedded_tags, wanted)
+        if not metadata.takes_xmp:
+            changed |= followed(metadata, before, self.tags, self.policy) - self.policy.excluded_fields
         if not changed:
-            return _Step(Home.EMBEDDED, holds=holds)
+            return _Step(Home.EMBEDDED, wanted)
         if found.refusal or found.container is None:
             raise found.refusal or FileProblem(Reason.UNSUPPORTED, f"{found.format}: nothing can be embedded")
-        metadata = found.embedded.metadata
         if metadata.names & {_PROVENANCE}:
             raise FileProblem(Reason.SIGNED, "the file refers to Content Credentials, which a change would break")
         if metadata.names & {_EXTENDED}:
             raise FileProblem(Reason.UNSUPPORTED, "the file's XMP is spread over several segments")
         changed = in_step(metadata, changed, self.policy)
-        write_tags(metadata, found.embedded_tags, self.tags, changed, self.policy)
+        write_tags(metadata, before, self.tags, changed, self.policy)
         patches = found.container.set_blocks(found.embedded.blocks(found.container, self.policy))
-        return _Step(Home.EMBEDDED, changed, self._file(levelled(found.media, patches)), holds)
+        return _Step(Home.EMBEDDED, wanted, changed, self._file(levelled(found.media, patches)))
 
     def _file(self, patches: Sequence[Patch]) -> FilePlan:
         identity = self.found.identity
@@ -167,11 +191,13 @@ class _Steps:
     def _edit_sidecar(self, sidecar: SidecarFile) -> _Step:
         changed = self._changed(sidecar.tags)
         if not changed:
-            return _Step(Home.SIDECAR)
+            return _Step(Home.SIDECAR, self.tags)
         write_tags(sidecar.metadata, sidecar.tags, self.tags, changed, self.policy)
         patch = Patch(0, sidecar.data, sidecar.metadata.packet().to_sidecar())
         path = beside(self.target, sidecar.name)
-        return _Step(Home.SIDECAR, changed, self._plan(Home.SIDECAR, Mode.REPLACE, sidecar.identity, path, [patch]))
+        return _Step(
+            Home.SIDECAR, self.tags, changed, self._plan(Home.SIDECAR, Mode.REPLACE, sidecar.identity, path, [patch])
+        )
 
     def _create_sidecar(self, *, needed: bool) -> list[_Step]:
         """A complete sidecar; none if the file itself holds all that is wanted and no second home is asked for."""
@@ -184,7 +210,7 @@ class _Steps:
         write_tags(metadata, {}, self.tags, changed, self.policy)
         patch = Patch(0, b"", metadata.packet().to_sidecar())
         file = self._plan(Home.SIDECAR, Mode.CREATE, None, beside(self.target, name), [patch])
-        return [_Step(Home.SIDECAR, changed, file)]
+        return [_Step(Home.SIDECAR, self.tags, changed, file)]
 
     def _new_sidecar_name(self) -> bytes:
         if self.known_sidecar:
@@ -197,7 +223,8 @@ class _Steps:
     def _plan(
         self, home: Home, mode: Mode, identity: Identity | None, path: bytes, patches: Sequence[Patch]
     ) -> FilePlan:
-        small = tuple(trimmed(patch) for patch in patches)
+        # What is appended must stay at the very end, even if the file ends with the same bytes as before.
+        small = tuple(trimmed(patch, to_end=mode is Mode.APPEND and patch is patches[-1]) for patch in patches)
         return FilePlan(
             target=path,
             home=home,

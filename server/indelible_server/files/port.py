@@ -13,7 +13,7 @@ from typing import Self
 
 from .media import MediaFile, identity_of
 from .plan import Identity
-from .problems import NOT_SUPPORTED, Changed, FileProblem, Reason, problem, shown
+from .problems import NOT_SUPPORTED, Changed, FileProblem, Reason, Telling, problem, shown
 
 TEMP_PREFIX = b".indelible-"
 """Our temporary files and marker files: never media, never imported."""
@@ -50,7 +50,7 @@ class Folder:
 
     def open(self, name: bytes, *, writable: bool = False) -> MediaFile:
         """Open the regular file of this name."""
-        with _trying("open", name):
+        with Telling("open", name):
             descriptor = os.open(name, _FILE | (os.O_RDWR if writable else os.O_RDONLY), dir_fd=self._descriptor)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
@@ -60,14 +60,14 @@ class Folder:
     def create(self, name: bytes, *, mode: int = 0o600) -> MediaFile:
         """Create a file; a stray one of this name (a temp of ours) is removed first. The umask applies to `mode`."""
         flags = _FILE | os.O_RDWR | os.O_CREAT | os.O_EXCL
-        with _trying("create", name):
+        with Telling("create", name):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(name, dir_fd=self._descriptor)
             return MediaFile(os.open(name, flags, mode, dir_fd=self._descriptor), name)
 
     def identity(self, name: bytes) -> Identity | None:
         """How what has this name looks now; None if nothing has."""
-        with _trying("stat", name):
+        with Telling("stat", name):
             try:
                 return identity_of(os.stat(name, dir_fd=self._descriptor, follow_symlinks=False))
             except FileNotFoundError:
@@ -75,7 +75,7 @@ class Folder:
 
     def rename(self, name: bytes, to: bytes) -> None:
         """Let a file take the place of another, in one step."""
-        with _trying("rename", to):
+        with Telling("rename", to):
             os.rename(name, to, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
 
     def exchange(self, temp: bytes, name: bytes) -> bool:
@@ -84,7 +84,7 @@ class Folder:
         False where the filesystem can do neither that nor hard links. What a crash leaves half done,
         `finish_exchange` completes.
         """
-        with _trying("rename", name):
+        with Telling("rename", name):
             if self._rename2(temp, name, _RENAME_EXCHANGE):
                 return True
             try:
@@ -108,7 +108,7 @@ class Folder:
 
     def rename_new(self, name: bytes, to: bytes) -> None:
         """Rename to a name that nothing has; raises `Changed` if something has it."""
-        with _trying("create", to):
+        with Telling("create", to):
             try:
                 if self._rename2(name, to, _RENAME_NOREPLACE):
                     return
@@ -130,12 +130,12 @@ class Folder:
 
     def unlink(self, name: bytes) -> None:
         """Remove a file; one that is not there is no error."""
-        with _trying("remove", name), contextlib.suppress(FileNotFoundError):
+        with Telling("remove", name), contextlib.suppress(FileNotFoundError):
             os.unlink(name, dir_fd=self._descriptor)
 
     def sync(self) -> None:
         """Return when renames in this folder are durable, as far as the filesystem can say."""
-        with _trying("fsync the folder of", b""):
+        with Telling("fsync the folder of", b""):
             try:
                 os.fsync(self._descriptor)
             except OSError as error:
@@ -144,20 +144,20 @@ class Folder:
 
     def names(self) -> list[bytes]:
         """The names in this folder."""
-        with _trying("list", b""):
+        with Telling("list", b""):
             return [os.fsencode(name) for name in os.listdir(self._descriptor)]
 
     def entries(self) -> list[tuple[bytes, os.stat_result]]:
         """Names with their stat, links not followed; what vanishes meanwhile is left out."""
         found = []
         for name in sorted(self.names()):
-            with contextlib.suppress(FileNotFoundError), _trying("stat", name, missing_ok=True):
+            with contextlib.suppress(FileNotFoundError), Telling("stat", name, missing_ok=True):
                 found.append((name, os.stat(name, dir_fd=self._descriptor, follow_symlinks=False)))
         return found
 
     def folder(self, name: bytes) -> Folder:
         """The folder of this name in this one."""
-        with _trying("open the folder", name):
+        with Telling("open the folder", name):
             return Folder(os.open(name, _FOLDER, dir_fd=self._descriptor))
 
 
@@ -233,13 +233,3 @@ def _walk(folder: Folder, prefix: bytes) -> Iterator[tuple[bytes, Identity]]:
     for name in below:
         with folder.folder(name) as inner:
             yield from _walk(inner, prefix + name + b"/")
-
-
-@contextlib.contextmanager
-def _trying(doing: str, name: bytes, *, missing_ok: bool = False) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if missing_ok and isinstance(error, FileNotFoundError):
-            raise
-        raise problem(error, f"{doing} {shown(name)}".strip()) from error

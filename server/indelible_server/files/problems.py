@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from enum import StrEnum
+from types import TracebackType
 
 
 class Reason(StrEnum):
@@ -92,3 +93,23 @@ def problem(error: OSError, doing: str) -> FileProblem:
     """The problem that an operating system error is; `doing` names what was tried."""
     reason = _REASONS.get(error.errno or 0, Reason.IO_ERROR)
     return FileProblem(reason, f"{doing}: {error.strerror or error}")
+
+
+class Telling:
+    """A block of file calls: an `OSError` in it becomes the `FileProblem` that it is. Dozens are entered for a file."""
+
+    __slots__ = ("_doing", "_missing_ok", "_name")
+
+    def __init__(self, doing: str, name: bytes, *, missing_ok: bool = False) -> None:
+        self._doing = doing
+        self._name = name
+        self._missing_ok = missing_ok
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, OSError) and not (self._missing_ok and isinstance(error, FileNotFoundError)):
+            raise problem(error, f"{self._doing} {shown(self._name)}".strip()) from error

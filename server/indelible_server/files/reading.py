@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from .fingerprint import fingerprint
 from .metadata import stale_fields
 from .plan import Home, Identity, Plan
 from .policy import Policy
 from .port import Root
 from .problems import FileProblem, Reason
 from .sidecar import Siblings
-from .survey import Survey, survey
+from .survey import NO_BASE, Survey, camera_of, survey
 from .tags import Tags, difference
 
 
@@ -20,7 +22,7 @@ class Reading:
 
     `homes` is what each existing home says, `tags` what the item says by the reading rule (the sidecar first).
     `stale` are the fields, per home, of which some form says something else than the home's reading.
-    `note` says why the file itself cannot be written, if so.
+    `note` says why the file itself cannot be written, if so. `fingerprint` is of what no change of metadata touches.
     """
 
     format: str
@@ -29,6 +31,9 @@ class Reading:
     identity: Identity
     width: int | None = None
     height: int | None = None
+    duration_s: float | None = None
+    camera: str = ""
+    fingerprint: str = ""
     sidecar: bytes | None = None
     stale: dict[Home, frozenset[str]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
@@ -37,15 +42,24 @@ class Reading:
 
 
 def read(
-    root: Root, target: bytes, policy: Policy, *, sidecar: bytes | None = None, siblings: Siblings | None = None
+    root: Root,
+    target: bytes,
+    policy: Policy,
+    *,
+    base: Mapping[str, Tags] = NO_BASE,
+    sidecar: bytes | None = None,
+    siblings: Siblings | None = None,
+    details: bool = False,
 ) -> Reading:
     """Read a file and its sidecar.
 
-    `sidecar` is the path of the one that is known to belong to the file; `siblings` are the names in its folder, for
-    a caller who reads the whole folder. Raises `FileProblem` if the file cannot be read or its sidecar is damaged.
+    `base` is what was last verified, per home, so that it shows what others have changed since; `sidecar` the path of
+    the one that is known to belong to the file; `siblings` are the names in its folder, for a caller who reads the
+    whole folder; `details` asks for the fingerprint too, which costs more reading. Raises `FileProblem` if the file
+    cannot be read or its sidecar is damaged.
     """
-    with survey(root, target, policy, sidecar, siblings) as found:
-        return _reading(found, target, policy)
+    with survey(root, target, policy, base, sidecar, siblings) as found:
+        return _reading(found, target, policy, details=details)
 
 
 def verify(root: Root, plan: Plan, policy: Policy) -> Reading:
@@ -62,21 +76,21 @@ def verify(root: Root, plan: Plan, policy: Policy) -> Reading:
     return reading
 
 
-def _reading(found: Survey, target: bytes, policy: Policy) -> Reading:
-    homes = found.homes
-    tags: Tags = {}
-    for held in reversed(homes.values()):
-        tags |= held
-    stale = {Home.EMBEDDED: stale_fields(found.embedded.metadata, found.embedded_tags, policy)}
+def _reading(found: Survey, target: bytes, policy: Policy, *, details: bool = False) -> Reading:
+    homes, container = found.homes, found.container
+    stale = {Home.EMBEDDED: stale_fields(found.embedded.metadata, found.told, policy)}
     if found.sidecar:
         stale[Home.SIDECAR] = stale_fields(found.sidecar.metadata, found.sidecar.tags, policy)
     return Reading(
         format=found.format,
         homes=homes,
-        tags=tags,
+        tags=found.tags,
         identity=found.identity,
-        width=found.container.width if found.container else None,
-        height=found.container.height if found.container else None,
+        width=container.width if container else None,
+        height=container.height if container else None,
+        duration_s=container.duration_s if container else None,
+        camera=camera_of(found),
+        fingerprint=fingerprint(found.media, container.content) if details and container else "",
         sidecar=beside(target, found.sidecar.name) if found.sidecar else None,
         stale={home: fields for home, fields in stale.items() if fields},
         warnings=tuple(found.warnings),

@@ -66,9 +66,9 @@ def _judged(folder: Folder, name: bytes, plan: FilePlan) -> Outcome:
     except FileProblem as problem:
         if problem.reason is not Reason.MISSING:
             raise
-        return Outcome.OLD if plan.mode is Mode.CREATE else Outcome.FOREIGN
+        return {Mode.CREATE: Outcome.OLD, Mode.REMOVE: Outcome.NEW}.get(plan.mode, Outcome.FOREIGN)
     with media:
-        if not plan.in_place and media.size == plan.new_size and media.holds(plan.new_ranges):
+        if plan.rebuilds and media.size == plan.new_size and media.holds(plan.new_ranges):
             media.sync()
             return Outcome.NEW
         if plan.mode is not Mode.CREATE and media.size == plan.old_size and media.holds(plan.old_ranges):

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from .containers import EMBEDDABLE
+from .containers import MODULES
 from .formats import KIND_RAW, UNKNOWN, XMP_EXTENSION, extension, format_named, kind_of
 from .media import MediaFile
 from .namespaces import name as xmp_name
@@ -121,4 +121,4 @@ def _extension_in(folder: Folder, sidecar: bytes) -> str:
 def _needs_sidecar(name: bytes, policy: Policy) -> bool:
     format_name = format_named(name)
     home = policy.home_of(name.decode("utf-8", "replace"), format_name)
-    return home in (HomeChoice.SIDECAR, HomeChoice.EMBED_AND_SIDECAR) or format_name not in EMBEDDABLE
+    return home in (HomeChoice.SIDECAR, HomeChoice.EMBED_AND_SIDECAR) or format_name not in MODULES

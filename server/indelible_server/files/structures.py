@@ -51,6 +51,10 @@ class XmpPosition:
 
     block: ClassVar[Block] = Block.XMP
 
+    @property
+    def props(self) -> frozenset[str]:
+        return frozenset({self._LAT, self._LON, self._ALT})
+
     _LAT = name("exif:GPSLatitude")
     _LON = name("exif:GPSLongitude")
     _ALT = name("exif:GPSAltitude")
@@ -101,6 +105,10 @@ class PlaceEntry:
 
     block: ClassVar[Block] = Block.XMP
 
+    @property
+    def props(self) -> frozenset[str]:
+        return frozenset({self.prop})
+
     def is_present(self, metadata: Metadata) -> bool:
         return self._entry(metadata) is not None
 
@@ -148,6 +156,10 @@ class RegionNames:
     is_source: bool = True
 
     block: ClassVar[Block] = Block.XMP
+
+    @property
+    def props(self) -> frozenset[str]:
+        return frozenset({self.prop})
 
     def is_present(self, metadata: Metadata) -> bool:
         return self.prop in metadata.names

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from . import sidecar as sidecars
 from .containers import identify
 from .containers.container import Container
 from .embedded import Embedded, open_blocks
+from .exif import Ifd
+from .exif_values import text_of
 from .formats import format_of
 from .forms import Metadata
 from .media import MediaFile
@@ -19,8 +22,11 @@ from .policy import Policy
 from .port import Folder, Root
 from .problems import FileProblem, Reason
 from .sidecar import Siblings
-from .tags import Tags
+from .tags import Tags, tidy
 from .xmp import Packet
+
+NO_BASE: Mapping[str, Tags] = MappingProxyType({})
+"""Nothing was verified yet."""
 
 
 @dataclass
@@ -36,7 +42,11 @@ class SidecarFile:
 
 @dataclass
 class Survey:
-    """What was found. `refusal` says why nothing can be embedded; `warnings` what is wrong but does no harm."""
+    """What was found. `refusal` says why nothing can be embedded; `warnings` what is wrong but does no harm.
+
+    `embedded_tags` are what the file holds by the plain reading rule, `told` what it says to those who know what it
+    held before: the two differ where another program has changed one form of a field, and left others as they were.
+    """
 
     folder: Folder
     name: bytes
@@ -46,6 +56,7 @@ class Survey:
     container: Container | None
     embedded: Embedded
     embedded_tags: Tags
+    told: Tags
     sidecar: SidecarFile | None
     refusal: FileProblem | None
     warnings: list[str]
@@ -56,17 +67,30 @@ class Survey:
         return self.media.bytes_read + (len(self.sidecar.data) if self.sidecar else 0)
 
     @property
+    def tags(self) -> Tags:
+        """What the item says by the reading rule: the sidecar's values, then the file's."""
+        found: Tags = {}
+        for held in reversed(self.homes.values()):
+            found |= held
+        return found
+
+    @property
     def homes(self) -> dict[Home, Tags]:
         """What each home holds; the sidecar comes first, as its values do."""
         found = {Home.SIDECAR: self.sidecar.tags} if self.sidecar else {}
-        return found | {Home.EMBEDDED: self.embedded_tags} if self.container else found
+        return found | {Home.EMBEDDED: self.told} if self.container else found
 
 
 @contextlib.contextmanager
 def survey(
-    root: Root, target: bytes, policy: Policy, known: bytes | None, siblings: Siblings | None
+    root: Root,
+    target: bytes,
+    policy: Policy,
+    base: Mapping[str, Tags] = NO_BASE,
+    known: bytes | None = None,
+    siblings: Siblings | None = None,
 ) -> Iterator[Survey]:
-    """Open and parse. `known` is the path of the sidecar that belongs to the item, as far as is known.
+    """Open and parse. `base` is what was last verified, per home; `known` the path of the item's sidecar, if any is.
 
     Raises `FileProblem` if the file cannot be read, or if its sidecar is damaged.
     """
@@ -80,6 +104,8 @@ def survey(
         refusal = refusal or next(iter(embedded.damage), None)
         warnings = [damage.message for damage in embedded.damage]
         found = _find_sidecar(folder, name, known, siblings, warnings)
+        before = base.get(Home.EMBEDDED) if embedded.metadata.texts else None
+        tags = read_tags(embedded.metadata, policy)
         yield Survey(
             folder=folder,
             name=name,
@@ -88,7 +114,10 @@ def survey(
             format=format_name,
             container=container,
             embedded=embedded,
-            embedded_tags=read_tags(embedded.metadata, policy),
+            embedded_tags=tags,
+            told=tags
+            if before is None or embedded.metadata.texts is None
+            else read_tags(embedded.metadata, policy, before),
             sidecar=_load(folder, found, policy) if found else None,
             refusal=refusal,
             warnings=warnings,
@@ -114,3 +143,12 @@ def _load(folder: Folder, name: bytes, policy: Policy) -> SidecarFile:
         data = sidecars.content(media)
     metadata = Metadata(Packet.parse(data))
     return SidecarFile(name, identity, data, metadata, read_tags(metadata, policy))
+
+
+def camera_of(found: Survey) -> str:
+    """Maker and model of the camera, as one name; empty where the file does not say."""
+    exif = found.embedded.metadata.exif
+    if exif is None:
+        return (found.container.camera or "") if found.container else ""
+    maker, model = (tidy(text_of(exif.value(Ifd.IMAGE, tag) or b"", Policy())) for tag in (0x010F, 0x0110))
+    return model if model.lower().startswith(maker.lower()) else f"{maker} {model}"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
-from .codecs import TEXT, Codec, Raw
+from .codecs import TEXT, Codec, Raw, date_text
+from .dates import InvalidDate, PartialDate, parse_date
 from .forms import Metadata, Rule
 from .iptc_forms import cut
 from .policy import Policy
@@ -15,14 +17,15 @@ from .texts import TextKind
 
 @dataclass(frozen=True)
 class TextForm:
-    """One text of a kind or, if `many`, a list of texts; cut to `limit` bytes where there is a limit."""
+    """One text of a kind or, if `many`, a list of texts."""
 
     block: TextKind
     key: str
     rule: Rule = Rule.PRESENT
     codec: Codec = TEXT
     many: bool = False
-    limit: int = 0
+
+    props: ClassVar[frozenset[str] | None] = None
 
     @property
     def is_source(self) -> bool:
@@ -30,7 +33,7 @@ class TextForm:
 
     def is_present(self, metadata: Metadata) -> bool:
         texts = metadata.texts
-        return texts is not None and texts.kind is self.block and texts.has(self.key)
+        return texts is not None and self.block in texts.kinds and texts.has(self.key)
 
     def read(self, metadata: Metadata, policy: Policy) -> Value | None:
         raw = self._raw(metadata)
@@ -48,8 +51,7 @@ class TextForm:
         raw = None if value is None else self.codec.encode(value, self._raw(metadata), policy)
         if raw is None:
             return []
-        texts = raw if self.many else [raw]
-        return [text for text in (cut(text, self.limit) if self.limit else text for text in texts) if text]
+        return [text for text in (raw if self.many else [raw]) if text]
 
     def _raw(self, metadata: Metadata) -> Raw | None:
         if not self.is_present(metadata) or metadata.texts is None:
@@ -60,6 +62,8 @@ class TextForm:
         return next((text for text in texts if text), "")
 
 
+FIXED_STEPS = 65_536
+"""A degree, or a metre, is kept in this many steps in 3GP's own field for the place."""
 _PLACE = re.compile(r"([+-]\d+(?:\.\d+)?)([+-]\d+(?:\.\d+)?)([+-]\d+(?:\.\d+)?)?[^/]*/?")
 
 
@@ -82,6 +86,23 @@ def _degrees(text: str, digits: int) -> float:
     if len(whole) <= digits + 2:
         return sign * (int(whole[:-2]) + float(number[len(whole) - 2 :]) / 60)
     return sign * (int(whole[:-4]) + int(whole[-4:-2]) / 60 + float(number[len(whole) - 2 :]) / 3600)
+
+
+def _encode_coarse_place(value: dict[str, float], _old: Raw, _policy: Policy) -> str:
+    lat, lon, alt = (round(value.get(key, 0.0) * FIXED_STEPS) / FIXED_STEPS for key in ("lat", "lon", "alt"))
+    return f"{lat:+011.7f}{lon:+012.7f}" + (f"{alt:+.2f}/" if round(alt, 2) else "/")
+
+
+_APPLE_OFFSET = re.compile(r"(T.*[+-]\d\d)(\d\d)$")
+
+
+def _decode_apple_date(raw: str, _policy: Policy) -> str | None:
+    return date_text(_APPLE_OFFSET.sub(r"\1:\2", tidy(raw)))
+
+
+def _encode_apple_date(value: str, old: Raw, _policy: Policy) -> str | None:
+    text = tidy(value)
+    return (re.sub(r"([+-]\d\d):(\d\d)$", r"\1\2", text) if _APPLE_OFFSET.search(old or "") else text) or None
 
 
 def _encode_place(value: dict[str, float], _old: Raw, _policy: Policy) -> str:
@@ -124,10 +145,70 @@ def _decode_fmps_rating(raw: str, _policy: Policy) -> int | None:
     return round(part * 5) if 0 <= part <= 1 else None
 
 
+def _latin(limit: int) -> Codec:
+    def encode(value: str, _old: Raw, _policy: Policy) -> str | None:
+        text = tidy(value)[:limit].rstrip()
+        return text if max(text, default=" ") <= "\xff" else None
+
+    return Codec(encode, lambda raw, _policy: tidy(raw) or None)
+
+
+def _within(charset: str, codec: Codec) -> Codec:
+    def fits(text: str) -> bool:
+        return text.encode(charset, "ignore").decode(charset) == text
+
+    def encode(value: Value, old: Raw, policy: Policy) -> str | None:
+        text = codec.encode(value, old, policy)
+        # Where there is a text beyond the alphabet already, readers do understand others.
+        return text if text is None or fits(text) or not fits(old or "") else None
+
+    return Codec(encode, codec.decode)
+
+
+def cut_to(limit: int, codec: Codec) -> Codec:
+    """A codec of lists whose texts have at most so many bytes each."""
+
+    def encode(value: Value, old: Raw, policy: Policy) -> list[str] | None:
+        return [text for text in (cut(text, limit) for text in codec.encode(value, old, policy) or []) if text] or None
+
+    return Codec(encode, codec.decode)
+
+
+def in_windows(codec: Codec = TEXT) -> Codec:
+    """A codec of texts that are read in Windows' western alphabet, as a rule."""
+    return _within("cp1252", codec)
+
+
+def in_roman(codec: Codec = TEXT) -> Codec:
+    """A codec of texts that are read in the Macintosh's alphabet, as a rule."""
+    return _within("mac_roman", codec)
+
+
+def _date_to(*, seconds: bool) -> Codec:
+    def encode(value: str, _old: Raw, _policy: Policy) -> str | None:
+        try:
+            date = replace(parse_date(tidy(value)), fraction="", offset=None)
+        except InvalidDate:
+            return None
+        if seconds:
+            return str(date)
+        return str(replace(date, second=None) if date.day else PartialDate(date.year))
+
+    return Codec(encode, lambda raw, _policy: date_text(raw))
+
+
 POSITION = Codec(_encode_place, _decode_place)
 """ISO 6709: `+48.8583701+002.2944813+035.00/`."""
+COARSE_POSITION = Codec(_encode_coarse_place, _decode_place)
+"""The same, as exact as fixed numbers of 16 bits and 16 behind the point are."""
+APPLE_DATE = Codec(_encode_apple_date, _decode_apple_date)
+"""ISO 8601 as Apple writes it, `2024-05-01T10:11:12+0200`; the colon of the offset stays where it was."""
 POPULARITY = Codec(
     lambda value, _old, _policy: str((0, 1, 64, 128, 196, 255)[value]) if value >= 0 else None, _decode_popularity
 )
 VORBIS_RATING = Codec(_encode_vorbis_rating, _decode_vorbis_rating)
+LATIN_28, LATIN_30 = _latin(28), _latin(30)
+"""Texts of so many signs, in one old alphabet; one in another cannot be held."""
+TO_SECONDS, TO_MINUTES = _date_to(seconds=True), _date_to(seconds=False)
+"""Local times, without fractions and offsets."""
 FMPS_RATING = Codec(lambda value, _old, _policy: f"{value / 5:.1f}" if value >= 0 else None, _decode_fmps_rating)

@@ -20,10 +20,13 @@ class TextKind(StrEnum):
 
 
 class Texts:
-    """The texts that a container holds, and those that it is to hold. Keys that are not known stay unread."""
+    """The texts that a container holds, and those that it is to hold. Keys that are not known stay unread.
 
-    def __init__(self, kind: TextKind, values: Mapping[str, Sequence[str]]) -> None:
-        self.kind = kind
+    Some containers hold texts of another kind besides; no key is in two kinds that are found together.
+    """
+
+    def __init__(self, kind: TextKind, values: Mapping[str, Sequence[str]], *others: TextKind) -> None:
+        self.kinds = frozenset({kind, *others})
         self._values = {key: tuple(texts) for key, texts in values.items()}
         self._new: dict[str, tuple[str, ...]] = {}
 

@@ -45,6 +45,7 @@ class Packet:
         self._root = root
         self._rdf = rdf
         self._prefixes: dict[str, str] = {}
+        self._index: dict[str, str | etree._Element] | None = None
 
     @classmethod
     def empty(cls) -> Self:
@@ -72,32 +73,20 @@ class Packet:
 
     def names(self) -> set[str]:
         """The names of all properties."""
-        return {
-            str(key)
-            for node in self._nodes()
-            for key in (*node.keys(), *(child.tag for child in node.iterchildren("*")))
-        }
+        return set(self._properties())
 
     def text(self, prop: str) -> str | None:
         """The property as one text: of alternatives x-default or else the first, of a list the first."""
-        for node in self._nodes():
-            value = node.get(prop)
-            if value is not None:
-                return value
-            for element in node.iterchildren(prop):
-                return _text_of_property(element)
-        return None
+        found = self._properties().get(prop)
+        return found if found is None or isinstance(found, str) else _text_of_property(found)
 
     def items(self, prop: str) -> list[str] | None:
         """The property as a list; None if it is missing. A plain text is a list of one."""
-        for node in self._nodes():
-            value = node.get(prop)
-            if value is not None:
-                return [value]
-            for element in node.iterchildren(prop):
-                array = _array_of(element)
-                return [_text_of(element)] if array is None else [_text_of(li) for li in array.iterchildren(_LI)]
-        return None
+        found = self._properties().get(prop)
+        if found is None or isinstance(found, str):
+            return None if found is None else [found]
+        array = _array_of(found)
+        return [_text_of(found)] if array is None else [_text_of(li) for li in array.iterchildren(_LI)]
 
     def element(self, prop: str) -> etree._Element | None:
         """The element of a structured property."""
@@ -105,6 +94,7 @@ class Packet:
 
     def set_text(self, prop: str, value: str) -> None:
         """Set a simple property, in the syntax in which it is there already."""
+        self._index = None
         for node in self._nodes():
             if node.get(prop) is not None:
                 node.set(prop, tidy(value))
@@ -127,6 +117,7 @@ class Packet:
 
     def set_default(self, prop: str, value: str, old: str | None) -> None:
         """Set x-default, and each language that held the old value; other languages stay."""
+        self._index = None
         element = self.element(prop)
         array = None if element is None else _array_of(element)
         if array is None:
@@ -145,6 +136,7 @@ class Packet:
 
     def remove(self, prop: str) -> None:
         """Remove a property, wherever it is."""
+        self._index = None
         for node in self._nodes():
             if node.get(prop) is not None:
                 del node.attrib[prop]
@@ -169,11 +161,23 @@ class Packet:
         encoding = tree.docinfo.encoding or "UTF-8"
         return bytes(etree.tostring(tree, encoding=encoding, xml_declaration=True))  # type: ignore[arg-type] # never text
 
+    def _properties(self) -> dict[str, str | etree._Element]:
+        """The first attribute or element of each name; looked up once for all, until something changes."""
+        if self._index is None:
+            self._index = {}
+            for node in self._nodes():
+                for key, value in node.items():
+                    self._index.setdefault(str(key), str(value))
+                for child in node.iterchildren("*"):
+                    self._index.setdefault(str(child.tag), child)
+        return self._index
+
     def _nodes(self) -> list[etree._Element]:
         return list(self._rdf.iterchildren(_DESCRIPTION))
 
     def _emptied(self, prop: str) -> etree._Element:
         """The property's element without content, made where it is missing; it is there once afterwards."""
+        self._index = None
         first: etree._Element | None = None
         for node in self._nodes():
             if node.get(prop) is not None:
@@ -196,10 +200,19 @@ class Packet:
         nodes = self._nodes()
         node = next((node for node in nodes if uri in node.nsmap.values()), None)
         if node is None:
-            about = nodes[0].get(_ABOUT, "") if nodes else ""
+            # Old packets name their subject without a namespace, and all their nodes must agree.
+            about = {key: node.get(key, "") for node in nodes[:1] for key in (_ABOUT, "about") if key in node.attrib}
             prefix = PREFIXES.get(uri) or self._prefixes[uri]
-            node = etree.SubElement(self._rdf, _DESCRIPTION, {_ABOUT: about}, {prefix: uri})
+            node = etree.SubElement(self._rdf, _DESCRIPTION, about or {_ABOUT: ""}, {prefix: uri})
         return etree.SubElement(node, prop)
+
+
+def fitted(packet: bytes, length: int) -> bytes | None:
+    """A packet made by `to_packet` with its padding such that it is `length` bytes long; None if it does not fit."""
+    content, end, behind = packet.rpartition(_END[:10])
+    content = content.rstrip(b" \n") + b"\n"
+    room = length - len(content) - len(end) - len(behind)
+    return content + _blank(room) + end + behind if room >= 0 else None
 
 
 def _as_utf8(data: bytes) -> bytes:
@@ -218,6 +231,8 @@ def _as_utf8(data: bytes) -> bytes:
 
 def _text_of(element: etree._Element) -> str:
     """The text of a simple value, also if it is qualified or a resource."""
+    if not len(element):
+        return element.get(_RESOURCE) or element.text or ""
     inner = element.find(_VALUE)
     if inner is None:
         inner = element.find(f"{_DESCRIPTION}/{_VALUE}")
@@ -236,7 +251,10 @@ def _set_text_of(element: etree._Element, value: str) -> None:
 
 
 def _array_of(element: etree._Element) -> etree._Element | None:
-    return next((child for child in element.iterchildren("*") if child.tag in _ARRAYS), None)
+    for child in element:
+        if child.tag in _ARRAYS:
+            return child
+    return None
 
 
 def _text_of_property(element: etree._Element) -> str:
@@ -244,16 +262,24 @@ def _text_of_property(element: etree._Element) -> str:
     if array is None:
         return _text_of(element)
     items = list(array.iterchildren(_LI))
-    default = next((item for item in items if item.get(_LANG) == _DEFAULT), None)
-    if default is None:
-        default = items[0] if items else None
-    return "" if default is None else _text_of(default)
+    for item in items:
+        if item.get(_LANG) == _DEFAULT:
+            return _text_of(item)
+    return _text_of(items[0]) if items else ""
 
 
 def _items_by_text(element: etree._Element) -> dict[str, etree._Element]:
     array = _array_of(element)
     items = [] if array is None else list(array.iterchildren(_LI))
     return {tidy(_text_of(item)): item for item in reversed(items)}
+
+
+def resized(packet: bytes, length: int) -> bytes | None:
+    """A writable packet, made this long by its padding; None if it cannot be."""
+    end = packet.rfind(_END)
+    content = packet[: max(end, 0)].rstrip() + b"\n"
+    blank = length - len(content) - len(_END)
+    return content + _blank(blank) + _END if end >= 0 and blank >= 0 else None
 
 
 def _blank(length: int) -> bytes:

@@ -166,6 +166,7 @@ def _new_item(catalog: Catalog, root_id: str, key: bytes, reading: Reading) -> I
         height=reading.height,
         tags=reading.tags,
         homes={str(home): tags for home, tags in reading.homes.items()},
+        stale={str(home): sorted(fields) for home, fields in reading.stale.items()},
         sidecar=reading.sidecar,
         note=reading.note,
         verified_at=time.time_ns() // 1_000_000,

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from indelible.v1 import library_service_pb2, library_service_pb2_grpc
+from indelible.v1 import library_pb2, library_service_pb2, library_service_pb2_grpc, policy_pb2, sync_pb2
 from sqlalchemy import Connection
 
 from ..domain import catalogs, jobs
+from ..domain.policies import engine_policy
 from ..domain.principal import Principal
+from ..files.capabilities import FormatAbility, RootAbility, format_abilities, root_ability
+from ..files.problems import FileProblem, shown
+from ..roots import Roots
+from ..storage import writers
+from ..storage.catalogs import Catalog, Root
 from .app import App, Work
 from .convert import job_message
 from .selections import inside
@@ -16,13 +22,59 @@ from .wrapper import Context
 class LibraryService(library_service_pb2_grpc.LibraryServiceServicer):
     """Work on whole catalogs."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, roots: Roots) -> None:
         self._app = app
+        self._roots = roots
 
     async def StartImport(
         self, request: library_service_pb2.StartImportRequest, context: Context
     ) -> library_service_pb2.StartImportResponse:
         return await self._app.mutate(request, library_service_pb2.StartImportResponse, _importer(request))
+
+    async def GetCapabilities(
+        self, request: library_service_pb2.GetCapabilitiesRequest, context: Context
+    ) -> library_service_pb2.GetCapabilitiesResponse:
+        catalog = await self._app.find_catalog(request.catalog)
+        alive = len(await self._app.read(writers.alive))
+        return await self._app.long(_capabilities, catalog, self._roots, alive)
+
+
+def _capabilities(catalog: Catalog, roots: Roots, alive: int) -> library_service_pb2.GetCapabilitiesResponse:
+    return library_service_pb2.GetCapabilitiesResponse(
+        roots=[_root_message(root, roots, alive) for root in catalog.roots],
+        formats=[_format_message(each) for each in format_abilities(engine_policy(catalog))],
+    )
+
+
+def _root_message(root: Root, roots: Roots, alive: int) -> library_pb2.RootCapabilities:
+    try:
+        with roots.open(root) as folder:
+            can, online = root_ability(folder, root.read_only), True
+    except FileProblem:
+        can, online = RootAbility(), False
+    return library_pb2.RootCapabilities(
+        root_id=root.root_id,
+        path=shown(root.path),
+        online=online,
+        writable=can.writable,
+        replace=can.replaces,
+        kernel_copy=can.kernel_copy,
+        write_lease=can.write_lease,
+        xattrs=can.xattrs,
+        filesystem=can.filesystem,
+        writers=alive if online else 0,
+    )
+
+
+def _format_message(can: FormatAbility) -> library_pb2.FormatCapabilities:
+    return library_pb2.FormatCapabilities(
+        format=can.name,
+        extensions=can.extensions,
+        mode=policy_pb2.FormatMode.Value(f"FORMAT_MODE_{can.home}"),
+        methods=[sync_pb2.WriteMethod.Value(f"WRITE_METHOD_{way.name}") for way in can.ways],
+        sidecar_fields=can.beyond,
+        note=can.note,
+    )
 
 
 def _importer(request: library_service_pb2.StartImportRequest) -> Work[library_service_pb2.StartImportResponse]:

@@ -28,6 +28,7 @@ from indelible.v1.remote_service_pb2_grpc import add_RemoteServiceServicer_to_se
 from indelible.v1.sync_service_pb2_grpc import add_SyncServiceServicer_to_server
 
 from ..config import Settings, WrongSetting
+from ..roots import Roots
 from .admin import AdminService
 from .app import App
 from .catalogs import CatalogService
@@ -72,7 +73,7 @@ class Server:
         add_CatalogServiceServicer_to_server(CatalogService(app), self._server)
         add_ItemServiceServicer_to_server(ItemService(app), self._server)
         add_JobServiceServicer_to_server(JobService(app), self._server)
-        add_LibraryServiceServicer_to_server(LibraryService(app), self._server)
+        add_LibraryServiceServicer_to_server(LibraryService(app, Roots(settings.local_roots)), self._server)
         add_RemoteServiceServicer_to_server(RemoteService(), self._server)
         add_SyncServiceServicer_to_server(SyncService(app), self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)

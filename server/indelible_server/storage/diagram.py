@@ -1,4 +1,4 @@
-"""The table diagram of server/DESIGN.md, made from the tables: `make diagram` writes it, a test compares it."""
+"""The table diagram of server/DESIGN.md, made from the tables: `make docs` writes it, a test compares it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from .tables import metadata
 
-BEGIN, END = "<!-- diagram: made by `make diagram` -->\n", "<!-- end of diagram -->"
+BEGIN, END = "<!-- diagram: made by `make docs` -->\n", "<!-- end of diagram -->"
 
 # Which table's rows belong to which: told by the columns, as nothing cascades and so nothing is a foreign key.
 PARENTS = (

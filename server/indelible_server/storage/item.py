@@ -39,6 +39,7 @@ class Item:
     height: int | None
     tags: Tags
     homes: dict[str, Tags]
+    stale: dict[str, list[str]] = field(default_factory=dict)
     sidecar: bytes | None = None
     note: str = ""
     revision: int = 0
@@ -62,7 +63,7 @@ class Item:
         return self.unsynced_since is not None
 
 
-JSON_COLUMNS = ("tags", "homes", "conflicts", "hold")
+JSON_COLUMNS = ("tags", "homes", "stale", "conflicts", "hold")
 
 
 def dump(value: object) -> str:

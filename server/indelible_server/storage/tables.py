@@ -109,6 +109,7 @@ items = Table(
     Column("height", Integer),
     Column("tags", Text, nullable=False, comment="what people want, JSON"),
     Column("homes", Text, nullable=False, comment="per home what was last verified there, JSON"),
+    Column("stale", Text, nullable=False, comment="per home the fields that it said in several ways, JSON"),
     Column("sidecar", LargeBinary, comment="key of the sidecar, chosen once"),
     Column("note", Text, nullable=False, comment="why it is where it is, for readers"),
     Column("revision", BigInteger, nullable=False, comment="of the last tag edit"),

@@ -110,7 +110,13 @@ class AtRoot:
         item = claim.item
         try:
             plan = make_plan(
-                self._root, item.key, base=item.homes, ours=item.tags, policy=self._policy, sidecar=item.sidecar
+                self._root,
+                item.key,
+                base=item.homes,
+                stale=item.stale,
+                ours=item.tags,
+                policy=self._policy,
+                sidecar=item.sidecar,
             )
             if plan.held:
                 return Conflicted(claim, [asdict(conflict) for conflict in plan.conflicts])

@@ -66,6 +66,7 @@ class Planned:
         return Verified(
             claim=self.claim,
             homes={str(home): tags for home, tags in reading.homes.items()},
+            stale={str(home): sorted(fields) for home, fields in reading.stale.items()},
             identity=reading.identity,
             taken_in=self.taken_in,
             replaced=self.replaced,

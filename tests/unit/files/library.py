@@ -98,14 +98,16 @@ class Library:
         """The names in the root."""
         return set(os.listdir(self.path))
 
-    def read(self, key: bytes, **options: bytes) -> Reading:
+    def read(self, key: bytes, **options: object) -> Reading:
         """What the item's files hold."""
         return read(self.root, key, self.policy, **options)
 
     def plan(self, key: bytes, tags: Tags, *, base: dict[str, Tags] | None = None, **options: object) -> Plan:
         """A plan that brings these tags in, on top of what the file holds unless another base is given."""
-        known = base if base is not None else dict(self.read(key).homes)
-        return plan(self.root, key, base=known, ours=tags, policy=self.policy, **options)
+        if base is None:
+            reading = self.read(key)
+            base, options = dict(reading.homes), {"stale": reading.stale, **options}
+        return plan(self.root, key, base=base, ours=tags, policy=self.policy, **options)
 
     def apply(self, planned: Plan) -> Reading:
         """Apply a plan, and verify it."""

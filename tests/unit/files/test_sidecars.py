@@ -23,7 +23,7 @@ def written(library: Library, key: bytes) -> bytes | None:
         (["IMG.jpg"], b"IMG.xmp"),
         (["IMG.dng2", "IMG2.NEF"], b"IMG.xmp"),
         (["IMG.CR2"], b"IMG.nef.xmp"),
-        (["img.mp4"], b"IMG.nef.xmp"),
+        (["img.mkv"], b"IMG.nef.xmp"),
     ],
 )
 def test_a_new_sidecar_takes_the_stem_where_no_other_file_needs_it(

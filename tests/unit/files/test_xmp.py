@@ -240,3 +240,13 @@ def test_the_policy_survives_json() -> None:
     assert Policy.from_json({}) == Policy()
     with pytest.raises(ValueError, match="conflicts"):
         Policy.from_json({"conflicts": "MAYBE"})
+
+
+def test_a_new_node_names_its_subject_as_the_others_do() -> None:
+    old = packet("", about='about="uuid:1"').replace(b'rdf:about="" ', b"")
+
+    parsed = Packet.parse(old)
+    parsed.set_text("{http://ns.adobe.com/xap/1.0/}Label", "x")
+
+    assert parsed.to_packet().count(b' about="uuid:1"') == 2
+    assert b"rdf:about" not in parsed.to_packet()

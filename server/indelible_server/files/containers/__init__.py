@@ -2,25 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 
 from ..media import MediaFile
 from ..problems import FileProblem, Reason
+from .aiff import Aiff
+from .avi import Avi
 from .container import Container
+from .flac import Flac
+from .gif import Gif
 from .heif import Heif
 from .jp2 import Jp2
 from .jpeg import Jpeg
 from .jxl import Jxl
+from .mp3 import Mp3
+from .ogg import Ogg
+from .pdf import Pdf
+from .png import Png
+from .psd import Psd
+from .quicktime import QuickTime
+from .svg import Svg
+from .tiff import TiffImage
+from .wav import Wav
+from .webp import WebP
 
-_MODULES: dict[str, Callable[[MediaFile], Container]] = {
-    "JPEG": Jpeg,
-    "HEIC": Heif,
+MODULES: Mapping[str, type[Container]] = {
+    "3GP": QuickTime,
+    "AIFF": Aiff,
+    "AVI": Avi,
     "AVIF": Heif,
+    "DNG": TiffImage,
+    "FLAC": Flac,
+    "GIF": Gif,
+    "HEIC": Heif,
     "JPEG 2000": Jp2,
     "JPEG XL": Jxl,
+    "JPEG": Jpeg,
+    "M4A": QuickTime,
+    "MOV": QuickTime,
+    "MP3": Mp3,
+    "MP4": QuickTime,
+    "Ogg": Ogg,
+    "PDF": Pdf,
+    "PNG": Png,
+    "PSD": Psd,
+    "SVG": Svg,
+    "TIFF": TiffImage,
+    "WAV": Wav,
+    "WebP": WebP,
 }
-EMBEDDABLE = frozenset(_MODULES)
-"""The formats that have a container module."""
+"""The formats that tags are embedded into, by name."""
 
 
 def identify(media: MediaFile, format_name: str) -> Container | None:
@@ -28,7 +59,7 @@ def identify(media: MediaFile, format_name: str) -> Container | None:
 
     What cannot be parsed, for damage or for something that is not known, is a container that says only that.
     """
-    module = _MODULES.get(format_name)
+    module = MODULES.get(format_name)
     if module is None:
         return None
     try:

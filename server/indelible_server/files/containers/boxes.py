@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..media import MediaFile
+from ..plan import Patch
 from ..problems import FileProblem, Reason
 
 UUID = b"uuid"
@@ -54,3 +55,12 @@ def boxes(media: MediaFile, start: int, end: int) -> Iterator[Box]:
 def box(kind: bytes, content: bytes) -> bytes:
     """A whole box."""
     return (len(content) + 8).to_bytes(4, "big") + kind + content
+
+
+def resized(media: MediaFile, old: Box, growth: int) -> Patch:
+    """The patch to a box's length for so many bytes more; one that was left open is written out."""
+    at, width = (old.start + 8, 8) if old.data - old.start == 16 else (old.start, 4)
+    length = old.end - old.start + growth
+    if length >= 1 << (8 * width):
+        raise FileProblem(Reason.TOO_LARGE, "a box of the file would become too large")
+    return Patch(at, media.read(at, width), length.to_bytes(width, "big"))

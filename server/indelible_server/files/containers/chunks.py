@@ -1,61 +1,52 @@
-"""Chunk offsets of movies: where the tracks in a `moov` box say that their samples are, as places in the file."""
+"""Chunks, as WebP, WAV, AVI and AIFF are made of: four letters, a length, content, and a byte to make it even."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from ..media import MediaFile
-from ..patching import shift_of
-from ..plan import Patch
 from ..problems import FileProblem, Reason
-from .boxes import Box, boxes
 
-_PARENTS = frozenset({b"trak", b"mdia", b"minf", b"stbl"})
-_WIDTHS = {b"stco": 4, b"co64": 8}
-_POINTING = frozenset({b"saio", b"meta", b"iloc", b"mvex", b"cmov", b"rmra"})
-"""These hold offsets of their own, or hide them."""
-_HEAD = 8
-_TABLE_LIMIT = 4 * 1024 * 1024
+HEAD = 8
+Order = Literal["little", "big"]
+_CHUNKS_LIMIT = 65_536
 
 
 @dataclass(frozen=True)
-class _Table:
-    """A table of offsets of so many bytes each: its place in the file, and its bytes."""
+class Chunk:
+    """A chunk: `start` is the offset of its letters, `data` that of its content, `end` the offset behind its pad."""
 
-    width: int
-    at: int
-    data: bytes
+    kind: bytes
+    start: int
+    data: int
+    length: int
+    end: int
 
 
-def adjusted(media: MediaFile, movie: Box, patches: Sequence[Patch]) -> list[Patch]:
-    """The patches to the offsets of what other patches move.
+def chunks(media: MediaFile, start: int, end: int, order: Order, long: int | None = None) -> Iterator[Chunk]:
+    """The chunks between two offsets; raises `FileProblem` (CORRUPT) where one does not fit.
 
-    Raises `FileProblem` (CORRUPT, UNSUPPORTED, TOO_LARGE) if not all of them are known, or if one has no room.
+    `long` is the length of the one that is too long to say so itself.
     """
-    changed = []
-    for table in _tables(media, movie):
-        old = [
-            int.from_bytes(table.data[at : at + table.width], "big") for at in range(0, len(table.data), table.width)
-        ]
-        try:
-            new = b"".join((offset + shift_of(patches, offset)).to_bytes(table.width, "big") for offset in old)
-        except OverflowError as error:
-            raise FileProblem(Reason.TOO_LARGE, "the film would end behind what its tables can say") from error
-        if new != table.data:
-            changed.append(Patch(table.at, table.data, new))
-    return changed
+    for _ in range(_CHUNKS_LIMIT):
+        if start >= end:
+            return
+        head = media.read(start, min(HEAD, end - start))
+        kind, length = head[:4], int.from_bytes(head[4:], order)
+        if length == 0xFFFFFFFF and long is not None:
+            length = long
+        data = start + HEAD
+        if len(head) < HEAD or data + length > end or not all(0x20 <= letter < 0x7F for letter in kind):
+            break
+        # The last one's pad is forgotten often enough.
+        found = Chunk(kind, start, data, length, min(data + length + length % 2, end))
+        yield found
+        start = found.end
+    raise FileProblem(Reason.CORRUPT, "the file's chunks are damaged")
 
 
-def _tables(media: MediaFile, parent: Box) -> Iterator[_Table]:
-    for child in boxes(media, parent.data, parent.end):
-        if child.kind in _POINTING:
-            raise FileProblem(Reason.UNSUPPORTED, "the file's film has pointers that a change could break")
-        if child.kind in _PARENTS:
-            yield from _tables(media, child)
-        elif child.kind in _WIDTHS:
-            width = _WIDTHS[child.kind]
-            length = width * int.from_bytes(media.read(child.data + 4, 4), "big")
-            if child.data + _HEAD + length > child.end or length > _TABLE_LIMIT:
-                raise FileProblem(Reason.CORRUPT, "the tables of the file's film are damaged")
-            yield _Table(width, child.data + _HEAD, media.read(child.data + _HEAD, length))
+def chunk(kind: bytes, content: bytes, order: Order) -> bytes:
+    """A whole chunk."""
+    return kind + len(content).to_bytes(4, order) + content + bytes(len(content) % 2)

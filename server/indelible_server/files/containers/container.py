@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..exif import Exif
 from ..media import MediaFile
-from ..plan import Patch
+from ..plan import Mode, Patch
 from ..problems import FileProblem, Reason
 from ..texts import Texts
 from ..xmp import SIZE_LIMIT
@@ -28,8 +28,16 @@ class Container:
     """Whether an Exif block can be made where there is none."""
     takes_iptc = False
     """Whether an IPTC block can be made where there is none."""
+    ways: tuple[Mode, ...] = (Mode.PATCH, Mode.REPLACE)
+    """How a file of the format can be written; which way it is depends on the file."""
+    places = "XMP"
+    """What is written in such a file, for people."""
+    remark = ""
+    """What people should know about the format, if there is anything."""
     xmp_yields = True
     """Whether padding of XMP makes up for what other blocks gain, since they lie in one chain."""
+    iptc_apart = False
+    """Whether IPTC has a place outside of Photoshop's resources; in those it is then only kept in step."""
     xmp_limit = SIZE_LIMIT
     """How long a packet can be."""
 
@@ -60,6 +68,11 @@ class Container:
     @property
     def resources(self) -> bytes | None:
         """Photoshop's image resources, among them IPTC; None if there are none."""
+        return None
+
+    @property
+    def iptc(self) -> bytes | None:
+        """The IPTC block that is outside of Photoshop's resources."""
         return None
 
     @property

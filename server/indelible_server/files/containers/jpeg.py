@@ -54,6 +54,7 @@ class Segment:
 class Jpeg(Container):
     """A JPEG file, scanned up to its first scan."""
 
+    places = "XMP, Exif, IPTC"
     takes_exif = True
     takes_iptc = True
     xmp_limit = PAYLOAD_LIMIT - len(XMP)

@@ -136,6 +136,7 @@ def upgrade() -> None:
         sa.Column("height", sa.Integer(), nullable=True),
         sa.Column("tags", sa.Text(), nullable=False, comment="what people want, JSON"),
         sa.Column("homes", sa.Text(), nullable=False, comment="per home what was last verified there, JSON"),
+        sa.Column("stale", sa.Text(), nullable=False, comment="per home the fields that it said in several ways, JSON"),
         sa.Column("sidecar", sa.LargeBinary(), nullable=True, comment="key of the sidecar, chosen once"),
         sa.Column("note", sa.Text(), nullable=False, comment="why it is where it is, for readers"),
         sa.Column("revision", sa.BigInteger(), nullable=False, comment="of the last tag edit"),

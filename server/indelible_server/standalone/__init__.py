@@ -1,0 +1,1 @@
+"""The metadata engine alone, without a server or a database: `indelibled file`."""

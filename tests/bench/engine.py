@@ -1,0 +1,142 @@
+"""The engine alone against ExifTool: the same tags into the same files, side by side in one run. It is no timed test.
+
+PYTHONPATH=tests python tests/bench/engine.py [--folder DIR]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from whole_way import draw, sync_latency_ms
+
+PROGRAM = str(Path(sys.executable).with_name("indelibled"))
+WRITERS = "2"
+SETS = (("small", 300, 1.0), ("large", 60, 4.0))
+"""Name, number, and how much larger the side of a picture is than that of a small one."""
+
+
+@dataclass
+class Side:
+    """One of the two programs: how it writes the tags of a round, and what starting it costs."""
+
+    name: str
+    write: Callable[[Path, int], None]
+    start_up: float = 0.0
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--folder", default=".", help="where the sample files are made; never a tmpfs")
+    parser.add_argument("--rounds", type=int, default=5)
+    given = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="bench-", dir=given.folder)).resolve()
+    try:
+        system = f"{platform.system()} {platform.release()}, Python {platform.python_version()}"
+        print(f"machine     {os.cpu_count()} cores, {system}")
+        print(f"storage     fdatasync of 4 KiB: {sync_latency_ms(folder):.2f} ms (median)")
+        sides = [Side("ours", ours), Side("ExifTool", exiftool)]
+        draw(folder / "few", 17)
+        for side in sides:
+            shutil.copytree(folder / "few", folder / f"few-{side.name}")
+            side.start_up = statistics.median(timed(side, folder / f"few-{side.name}", k) for k in range(3))
+            if side.name == "ExifTool":  # its start-up is that of a run over one file
+                side.start_up = statistics.median(
+                    timed(side, folder / "few-ExifTool" / "000000.jpg", k) for k in range(3)
+                )
+            print(f"start-up    {side.name}: {side.start_up:.2f} s")
+        for name, number, scale in SETS:
+            compare(folder, name, number, scale, sides, given.rounds)
+    finally:
+        shutil.rmtree(folder)
+
+
+def compare(folder: Path, name: str, number: int, scale: float, sides: list[Side], rounds: int) -> None:
+    """First write and re-edits of one set by both, and our bytes."""
+    size = draw(folder / name, number, scale)
+    print(f"\n{number} JPEGs of {size / 1e6:.1f} MB")
+    for side in sides:
+        shutil.copytree(folder / name, folder / f"{name}-{side.name}")
+    os.sync()
+    first: dict[str, list[float]] = {side.name: [] for side in sides}
+    again: dict[str, list[float]] = {side.name: [] for side in sides}
+    for number_of_round in range(rounds):
+        for side in sides:
+            target = folder / f"{name}-{side.name}"
+            shutil.rmtree(target)
+            shutil.copytree(folder / name, target)
+            os.sync()
+            first[side.name].append(timed(side, target, 2 * number_of_round) - side.start_up)
+        for side in sides:
+            again[side.name].append(
+                timed(side, folder / f"{name}-{side.name}", 2 * number_of_round + 1) - side.start_up
+            )
+    for title, times in (("first write", first), ("re-edit", again)):
+        rates = {key: number / max(statistics.median(values), 1e-6) for key, values in times.items()}
+        ratios = sorted(theirs / mine for mine, theirs in zip(times["ours"], times["ExifTool"], strict=True))
+        print(
+            f"{title:<12}ours {rates['ours']:6.0f}/s   ExifTool {rates['ExifTool']:5.0f}/s   "
+            f"ratio {statistics.median(ratios):5.1f} (from {ratios[0]:.1f} to {ratios[-1]:.1f})"
+        )
+    read, written = our_bytes(folder / f"{name}-ours")
+    print(f"a re-edit   reads {read / 1024:.1f} KiB, writes {written / 1024:.1f} KiB (the largest of all files)")
+
+
+def timed(side: Side, target: Path, value: int) -> float:
+    """How long one run takes, in seconds."""
+    began = time.perf_counter()
+    side.write(target, value)
+    return time.perf_counter() - began
+
+
+def tags(value: int) -> dict[str, str]:
+    """The tags of a round: each is another than in the round before."""
+    return {"title": f"Title {value}", "description": f"Description {value}", "rating": str(1 + value % 5)}
+
+
+def ours(target: Path, value: int) -> None:
+    """Write with our engine."""
+    subprocess.run([*our_command(target), *our_tags(value)], check=True, stdout=subprocess.DEVNULL)
+
+
+def our_command(target: Path) -> list[str]:
+    """The program, with its journal on the same disk as the files."""
+    journal = target.parent / "journal"
+    return [PROGRAM, "file", "write", str(target), "--writers", WRITERS, "--journal", str(journal), "--json"]
+
+
+def our_tags(value: int) -> list[str]:
+    """The arguments for a round."""
+    assigned = [argument for key, text in tags(value).items() for argument in ("--set", f"{key}={text}")]
+    return [*assigned, "--set", f"keywords=alpha{value};beta"]
+
+
+def our_bytes(target: Path) -> tuple[int, int]:
+    """The most that one re-edit reads and writes."""
+    done = subprocess.run([*our_command(target), *our_tags(99)], check=True, capture_output=True)
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    return max(each["bytes_read"] for each in found), max(each["bytes_written"] for each in found)
+
+
+def exiftool(target: Path, value: int) -> None:
+    """Write with ExifTool, in one batch."""
+    names = {"title": "XMP-dc:Title", "description": "XMP-dc:Description", "rating": "XMP-xmp:Rating"}
+    assigned = [f"-{names[key]}={text}" for key, text in tags(value).items()]
+    assigned += [f"-XMP-dc:Subject=alpha{value}", "-XMP-dc:Subject=beta"]
+    subprocess.run(["exiftool", "-q", "-q", "-overwrite_original", *assigned, str(target)], check=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""GetCapabilities: what can be written where, as the code and the storage say."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from indelible.v1 import library_service_pb2, policy_pb2, sync_pb2
+from indelible_server.files.containers import MODULES
+from indelible_server.files.formats import FORMATS
+from support.client import Client
+from support.contract import refused
+from support.photos import make_photos
+
+
+def abilities(client: Client, catalog: str) -> Any:
+    """The answer for a catalog."""
+    return client.stubs.library.GetCapabilities(library_service_pb2.GetCapabilitiesRequest(catalog=catalog))
+
+
+def test_every_format_is_listed_with_its_home_and_its_ways(client: Client, name: str, tmp_path: Path) -> None:
+    client.create(name, tmp_path)
+
+    formats = {each.format: each for each in abilities(client, name).formats}
+
+    assert set(formats) == {each.name for each in FORMATS}
+    embedded = {key for key, each in formats.items() if each.mode == policy_pb2.FORMAT_MODE_EMBED}
+    assert embedded == set(MODULES)
+    assert sync_pb2.WRITE_METHOD_PATCH in formats["JPEG"].methods
+    assert list(formats["CR3"].methods) == [sync_pb2.WRITE_METHOD_SIDECAR]
+    assert "jpg" in formats["JPEG"].extensions
+
+
+def test_the_catalogs_policy_is_heeded(client: Client, name: str, tmp_path: Path) -> None:
+    rules = [
+        policy_pb2.FormatRule(formats=["jpg"], mode=policy_pb2.FORMAT_MODE_SIDECAR),
+        policy_pb2.FormatRule(formats=["*"], mode=policy_pb2.FORMAT_MODE_CATALOG_ONLY),
+    ]
+    client.create(name, tmp_path, policy=policy_pb2.MetadataPolicy(formats=rules))
+
+    formats = {each.format: each for each in abilities(client, name).formats}
+
+    assert formats["JPEG"].mode == policy_pb2.FORMAT_MODE_SIDECAR
+    assert formats["CR3"].mode == policy_pb2.FORMAT_MODE_CATALOG_ONLY
+    assert not formats["CR3"].methods
+
+
+def test_a_root_is_tried_and_left_as_it_was(client: Client, name: str, tmp_path: Path) -> None:
+    (tmp_path / "rw").mkdir()
+    (tmp_path / "gone").mkdir()
+    make_photos(tmp_path / "rw", 1)
+    client.create(name, tmp_path / "rw", tmp_path / "gone")
+    (tmp_path / "gone").rename(tmp_path / "away")
+    before = sorted(os.listdir(tmp_path / "rw"))
+
+    good, gone = abilities(client, name).roots
+
+    assert good.online
+    assert good.writable
+    assert good.replace
+    assert good.filesystem
+    assert not gone.online
+    assert not gone.writable
+    assert sorted(os.listdir(tmp_path / "rw")) == before
+
+
+def test_a_read_only_root_is_not_written_to_find_out(client: Client, name: str, tmp_path: Path) -> None:
+    make_photos(tmp_path / "ro", 1)
+    client.create(name, tmp_path / "ro", read_only=True)
+    before = (tmp_path / "ro").stat().st_mtime_ns
+
+    (root,) = abilities(client, name).roots
+
+    assert root.online
+    assert not root.writable
+    assert (tmp_path / "ro").stat().st_mtime_ns == before
+
+
+def test_an_unknown_catalog_is_said(client: Client) -> None:
+    with refused("CATALOG_NOT_FOUND"):
+        abilities(client, "nowhere")
