@@ -17,7 +17,7 @@ from indelible_server.files.containers.heif import Heif
 from indelible_server.files.plan import Mode
 from indelible_server.files.problems import FileProblem
 from indelible_server.files.tags import Tags
-from PIL import Image
+from PIL import Image, ImageSequence
 from support.programs import finished
 from unit.files.library import Library, packet
 from unit.files.test_jpeg import Memory
@@ -347,6 +347,22 @@ def test_a_film_beside_the_pictures_finds_its_samples(library: Library) -> None:
     assert after[later:].startswith(PICTURE.data[3:])
 
 
+def test_an_animation_keeps_all_its_pictures(library: Library) -> None:
+    def frames(content: bytes) -> list[bytes]:
+        with Image.open(io.BytesIO(content)) as image:
+            return [frame.convert("RGB").tobytes() for frame in ImageSequence.Iterator(image)]
+
+    first, *others = [Image.effect_noise((64, 48), 50).convert("RGB") for _ in range(3)]
+    buffer = io.BytesIO()
+    first.save(buffer, "AVIF", save_all=True, append_images=others)
+    key = library.add("a.avif", buffer.getvalue())
+
+    assert library.write(key, EVERYTHING).mode is Mode.REPLACE
+
+    assert frames(library.bytes_of(key)) == frames(buffer.getvalue())
+    assert library.read(key).tags == EVERYTHING
+
+
 @pytest.mark.parametrize("trailer", [box(b"mpvd", b"a film"), box(b"mpvd", b"a film") + box(b"sefd", b"SEFHSEFT")])
 def test_what_is_found_from_the_end_of_the_file_stays_there(library: Library, trailer: bytes) -> None:
     key = library.add("a.heic", heif(PICTURE, behind=trailer))
@@ -370,7 +386,7 @@ def test_what_is_found_from_the_end_of_the_file_stays_there(library: Library, tr
         (heif(PICTURE, behind=box(b"uuid", C2PA + b"manifest")), "Content Credentials"),
         (heif(PICTURE, behind=box(b"uuid", XMP + packet(""))), "outside of its directory"),
         (heif(PICTURE, behind=box(b"what", b"points at the picture")), "unknown kind"),
-        (heif(PICTURE, film=True).replace(b"stco", b"saio"), "pointers"),
+        (heif(PICTURE, film=True).replace(b"stco", b"what"), "may point into it"),
         (heif(PICTURE, behind=box(b"ftyp", b"mp42") + box(b"moov", b"")), "another file"),
         (heif(PICTURE).replace(b"mdat", b"free"), "lie on each other"),
         (heif(PICTURE, xmp("one"))[:-400], "damaged"),

@@ -17,7 +17,7 @@ from ..media import MediaFile
 from ..patching import scattered, shift_of
 from ..plan import Patch
 from ..problems import FileProblem, Reason
-from . import film_chunks
+from . import media_offsets
 from .blocks import Blocks
 from .boxes import C2PA_UUID, UUID, XMP_UUID, Box, box, boxes
 from .container import Container, Range
@@ -164,7 +164,7 @@ class Heif(Container):
             if len(shifts) > 1:
                 raise FileProblem(Reason.UNSUPPORTED, "the camera's notes point at a picture that would move")
         films = [found for found in self._boxes if found.kind == _FILM]
-        return [patch for film in films for patch in film_chunks.adjusted(self.media, film, patches)]
+        return media_offsets.shifted(self.media, films, lambda offset: offset + shift_of(patches, offset))
 
     @cached_property
     def _pictures_beyond(self) -> list[int]:
