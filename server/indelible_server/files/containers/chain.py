@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from ..media import MediaFile
 from ..patching import shift_of, tailed
-from ..plan import Patch
+from ..plan import Mode, Patch
 from ..problems import FileProblem, Reason
 from .blocks import Blocks
 from .boxes import Box, box, boxes
@@ -50,6 +50,8 @@ class Chain(Container):
     """A file that is a chain of boxes."""
 
     takes_exif = True
+    ways = (Mode.PATCH, Mode.APPEND, Mode.REPLACE)
+    places = "XMP, Exif"
 
     def __init__(self, media: MediaFile) -> None:
         super().__init__(media)

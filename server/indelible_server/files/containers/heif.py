@@ -15,7 +15,7 @@ from itertools import pairwise
 from .. import makernotes
 from ..media import MediaFile
 from ..patching import scattered, shift_of
-from ..plan import Patch
+from ..plan import Mode, Patch
 from ..problems import FileProblem, Reason
 from . import media_offsets
 from .blocks import Blocks
@@ -55,6 +55,8 @@ class Heif(Container):
 
     takes_exif = True
     xmp_yields = False
+    ways = (Mode.PATCH, Mode.APPEND, Mode.REPLACE)
+    places = "XMP, Exif"
 
     def __init__(self, media: MediaFile) -> None:
         super().__init__(media)

@@ -40,6 +40,9 @@ _HELD_UUIDS = frozenset({*_KINDS, _PHOTOSHOP_UUID, _GEO_UUID})
 class Jp2(Chain):
     """A JPEG 2000 file of the JP2 or JPX kind."""
 
+    places = "XMP, Exif, IPTC"
+    remark = "a bare codestream has no place for tags, so they go to a sidecar"
+
     def __init__(self, media: MediaFile) -> None:
         self._movable = True
         super().__init__(media)
