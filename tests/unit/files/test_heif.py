@@ -253,6 +253,16 @@ def test_with_room_behind_the_directory_nothing_moves(library: Library) -> None:
     assert library.read(key).tags == EVERYTHING
 
 
+def test_large_room_behind_the_directory_is_not_read(library: Library) -> None:
+    key = library.add("a.heic", heif(PICTURE, room=box(b"free", bytes(5_000_000))))
+
+    planned = library.write(key, EVERYTHING)
+
+    assert planned.mode is Mode.APPEND
+    assert planned.bytes_read <= 256 * 1024
+    assert item_data(library.bytes_of(key))[1] == PICTURE.data
+
+
 def test_second_writes_are_patched_in_place_with_few_bytes(library: Library) -> None:
     big = Part(2, b"hvc1", bytes(3_000_000))
     key = library.add("a.heic", heif(PICTURE, big))

@@ -17,7 +17,8 @@ from .blocks import Blocks
 from .boxes import Box, box, boxes
 from .container import Container
 
-_SIZE_LIMIT = 32 * 1024 * 1024
+SIZE_LIMIT = 32 * 1024 * 1024
+"""A block is not longer."""
 
 
 class Kind(StrEnum):
@@ -80,7 +81,7 @@ class Chain(Container):
         """Take note of a box with a block behind `head` bytes."""
         if kind in self._held:
             self.refuse(Reason.UNSUPPORTED, f"the file has several {kind} blocks")
-        elif not head <= found.length <= _SIZE_LIMIT:
+        elif not head <= found.length <= SIZE_LIMIT:
             self.refuse(Reason.CORRUPT, f"the file's {kind} block is cut off, or very long")
         else:
             self._held[kind] = Held(found, self.media.read(found.data, head))

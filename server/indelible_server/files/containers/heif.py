@@ -36,7 +36,7 @@ _BEFORE_OURS = frozenset({_TYPE, _META, _DATA, _FREE, b"skip", b"wide", _FILM})
 _MOVABLE = _BEFORE_OURS | {b"mpvd", b"sefd"}
 """Boxes that are as good in another place: what they point at is in them, or is told where it went."""
 _SIGNATURE = b"Indelible-items\1"
-_DIRECTORY_ROOM, _EXIF_ROOM = 256, 1024
+_DIRECTORY_ROOM, _EXIF_ROOM = 248, 1024
 _BOX_HEAD = 8
 _PIECES_LIMIT = 16
 _SIZE_LIMIT = 32 * 1024 * 1024
@@ -219,24 +219,24 @@ class Heif(Container):
             old.widened().with_entries(entries),
             [piece for piece in erased if _lies_in(piece, self._directory.box)],
         )
-        whole = self._directory.box
-        end = self._room.end if self._room else whole.end
-        left = end - whole.start - len(new)
-        if left < 0 or 0 < left < _BOX_HEAD:
-            left = _DIRECTORY_ROOM
-            free = bytes(left - _BOX_HEAD)
-        else:
-            free = self.media.read(end - left + _BOX_HEAD, left - _BOX_HEAD)
-        return Patch(
-            whole.start, self.media.read(whole.start, end - whole.start), new + (box(_FREE, free) if left else b"")
-        )
+        start, end = self._directory.box.start, (self._room or self._directory.box).end
+        left = end - start - len(new)
+        if left >= _BOX_HEAD:
+            # Of the free space only the head is written.
+            new += left.to_bytes(4, "big") + _FREE
+            end = start + len(new)
+        elif left:
+            new += box(_FREE, bytes(_DIRECTORY_ROOM))
+        return Patch(start, self.media.read(start, end - start), new)
 
     @cached_property
     def _room(self) -> Box | None:
         """The free space right behind the directory."""
         index = self._boxes.index(self._directory.box) + 1
         behind = self._boxes[index] if index < len(self._boxes) else None
-        return behind if behind and behind.kind == _FREE and not behind.to_end else None
+        if behind is None or behind.kind != _FREE or behind.to_end or behind.length > _SIZE_LIMIT:
+            return None
+        return behind
 
     @cached_property
     def _store(self) -> tuple[Box, bytes] | None:

@@ -9,7 +9,7 @@ from ..photoshop import Resources
 from ..problems import FileProblem, Reason
 from .blocks import Blocks
 from .boxes import C2PA_UUID, UUID, XMP_UUID, Box, boxes
-from .chain import Chain, Kind
+from .chain import SIZE_LIMIT, Chain, Kind
 from .container import Range
 
 _EXIF_UUID, _IPTC_UUID = b"JpgTiffExif->JP2", bytes.fromhex("33c7a4d2b81d4723a0baf1a3e097ad38")
@@ -100,7 +100,7 @@ class Jp2(Chain):
             spare = len(_OLD_HEAD) if name == _EXIF_UUID and rest.startswith(_OLD_HEAD) else 0
             self.hold(_KINDS[name], found, len(name) + spare)
         elif name == _PHOTOSHOP_UUID:
-            self._check_resources(self.media.read(found.data, found.length)[len(name) :])
+            self._check_resources(self.media.read(found.data, min(found.length, SIZE_LIMIT))[len(name) :])
         elif name == C2PA_UUID:
             self._refuse_signed()
 
