@@ -72,6 +72,10 @@ class Field:
         """The value with what must be kept beside it although the field does not show it."""
         return value
 
+    def agree(self, held: Value | None, expected: Value | None, value: Value | None) -> bool:
+        """Whether one form holds what it is expected to where the field is `value`."""
+        return same(self.name, held, expected)
+
     def _values(self, metadata: Metadata, policy: Policy, base: Tags | None) -> Iterator[Value]:
         for form in in_reading_order(self.name, self.sources, metadata, policy, base):
             value = form.read(metadata, policy)
@@ -131,7 +135,16 @@ class Keywords(Field):
 
     def complete(self, metadata: Metadata, value: Value | None, policy: Policy) -> Value | None:
         private = [kept for kept in _first(self._paths, metadata, policy) if policy.is_private(kept)]
-        return keywords.ordered([*(value if isinstance(value, list) else []), *private]) or None
+        return keywords.ordered([*_listed(value), *private]) or None
+
+    def agree(self, held: Value | None, expected: Value | None, value: Value | None) -> bool:
+        # A word that is a level of a path is not read as a keyword of its own, so it may be there too.
+        told = keywords.without_levels(_listed(held), _listed(value), kept=_listed(expected))
+        return same(self.name, told, expected)
+
+
+def _listed(value: Value | None) -> list[str]:
+    return value if isinstance(value, list) else []
 
 
 def _first(forms: Iterable[Form], metadata: Metadata, policy: Policy) -> list[str]:
@@ -184,6 +197,7 @@ FLAT_LISTS = (
     IptcKeywords(2025, 64, keywords.FLAT, many=True),
     _image(0x9C9E, F, WIDE, keywords.SEMICOLONS),
     TextForm(ID3, "TXXX:KEYWORDS", F, keywords.SEMICOLONS),
+    TextForm(ID3, "APE:Keywords", F, keywords.FLAT, many=True),
     TextForm(VORBIS, "KEYWORDS", P, keywords.FLAT, many=True),
     TextForm(QUICKTIME, f"{_KEYS}keywords", F, keywords.COMMAS),
     TextForm(QUICKTIME, "ilst:keyw", F, keywords.COMMAS),
@@ -205,6 +219,7 @@ FIELDS: Mapping[str, Field] = {
                 _image(0x9C9B, F, WIDE),
                 _image(0x010D, E),
                 TextForm(ID3, "TIT2"),
+                TextForm(ID3, "APE:Title"),
                 TextForm(ID3, "v1:title", F, LATIN_30),
                 TextForm(VORBIS, "TITLE", P),
                 TextForm(QUICKTIME, "ilst:©nam"),
@@ -232,6 +247,7 @@ FIELDS: Mapping[str, Field] = {
                 _image(0x9C9F, E, WIDE),
                 ExifForm(Ifd.EXIF, 0x9286, exif_values.COMMENT, E, guarded=True),
                 TextForm(ID3, "COMM"),
+                TextForm(ID3, "APE:Comment"),
                 TextForm(ID3, "v1:comment", E, LATIN_30),
                 TextForm(ID3, "v1.1:comment", E, LATIN_28),
                 TextForm(VORBIS, "DESCRIPTION", P),
@@ -312,6 +328,7 @@ FIELDS: Mapping[str, Field] = {
                 _image(0x013B, F, codec=codecs.NAMES),
                 _image(0x9C9D, F, WIDE, codecs.NAMES),
                 TextForm(ID3, "TPE1", E, codecs.LIST, many=True),
+                TextForm(ID3, "APE:Artist", E, codecs.LIST, many=True),
                 xmp("xmpDM:artist", E, TEXT, codecs.NAMES),
                 TextForm(VORBIS, "ARTIST", E, codecs.LIST, many=True),
                 TextForm(QUICKTIME, "ilst:©ART", E, codecs.NAMES),
@@ -335,6 +352,7 @@ FIELDS: Mapping[str, Field] = {
                 _iptc(116, 128),
                 _image(0x8298, F, exif_values.COPYRIGHT),
                 TextForm(ID3, "TCOP"),
+                TextForm(ID3, "APE:Copyright"),
                 TextForm(VORBIS, "COPYRIGHT", P),
                 TextForm(QUICKTIME, "ilst:cprt"),
                 TextForm(QUICKTIME, "udta:cprt"),
@@ -387,6 +405,7 @@ FIELDS: Mapping[str, Field] = {
                 ExifDate(0x9004, 0x9292, 0x9012, E),
                 TextForm(ID3, "TDRC", E, TO_SECONDS),
                 TextForm(ID3, "TYER", E, TO_MINUTES),
+                TextForm(ID3, "APE:Year", E, TO_SECONDS),
                 TextForm(VORBIS, "DATE", E, codecs.DATE),
                 TextForm(QUICKTIME, f"{_KEYS}creationdate", F, APPLE_DATE),
                 TextForm(QUICKTIME, "ilst:©day", E, APPLE_DATE),

@@ -22,6 +22,16 @@ def ordered(keywords: Iterable[str]) -> list[str]:
     return sorted(unique("keywords", keywords), key=lambda keyword: not _is_path(keyword))
 
 
+def without_levels(words: Iterable[str], value: Sequence[str], *, kept: Iterable[str]) -> list[str]:
+    """The words without those that are only levels of paths in `value`; the `kept` ones stay."""
+    dropped = _levels_of_paths(value) - {_key(keyword) for keyword in kept}
+    return [word for word in words if _key(word) not in dropped]
+
+
+def _levels_of_paths(value: Iterable[str]) -> set[str]:
+    return {key for keyword in value if _is_path(keyword) for key in _keys_below(keyword)}
+
+
 def _key(keyword: str) -> str:
     return SEPARATOR.join(levels(keyword)).casefold()
 
@@ -63,7 +73,9 @@ def _flat_list(value: Any, present: Sequence[str], form: FlatForm, policy: Polic
     wanted = [part for keyword in value for part in _flat(keyword, form) if not policy.is_private(keyword)]
     needed = {key for keyword in value for key in _keys_below(keyword)}
     kept = [keyword for keyword in present if _key(keyword) in needed or policy.is_private(keyword)]
-    return _spelled([*wanted, *kept], present)
+    # Words that are levels come first: they are not read as keywords of their own, so their place must not count.
+    known = _levels_of_paths(value)
+    return sorted(_spelled([*wanted, *kept], present), key=lambda word: _key(word) not in known)
 
 
 def _encode_slashes(value: Any, old: Raw | None, policy: Policy) -> list[str] | None:
@@ -112,7 +124,7 @@ def _encode_commas(value: Any, _old: Raw | None, policy: Policy) -> str | None:
 
 
 def _decode_commas(raw: Raw, _policy: Policy) -> list[str] | None:
-    return unique("keywords", raw.replace(";", ",").split(",")) or None
+    return unique("keywords", (tidy(word) for word in raw.replace(";", ",").split(","))) or None
 
 
 def _encode_semicolons(value: Any, _old: Raw | None, policy: Policy) -> str | None:

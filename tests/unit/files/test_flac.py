@@ -119,6 +119,15 @@ def test_padding_that_is_just_enough_or_too_little_is_handled(library: Library, 
     assert others(library.bytes_of(key)) == others(content)
 
 
+def test_padding_that_is_larger_than_a_block_can_be_is_not_made_one(library: Library) -> None:
+    largest = (PADDING, bytes((1 << 24) - 1))
+    key = library.add("a.flac", flac(largest, PLAIN, ROOM, largest))
+
+    for title in ("T", "x" * 3000):
+        assert library.write(key, {"title": title}).mode is Mode.PATCH
+        assert entries(library.bytes_of(key)) == [b"ARTIST=Somebody", b"TITLE=" + title.encode()]
+
+
 def test_comments_that_leave_their_place_leave_nothing_but_zeros_behind(library: Library) -> None:
     key = library.add("a.flac", flac((COMMENTS, comments("TITLE=secret")), COVER, ROOM))
 
@@ -185,6 +194,8 @@ ID3 = b"ID3\4\0\0" + bytes([0, 0, 0, 30])
     [
         (flac(PLAIN, PLAIN), "several blocks of comments"),
         (ID3 + b"TIT2\0\0\0\5\0\0\3Head".ljust(30, b"\0") + flac(PLAIN, ROOM), "another format"),
+        (b"ID3\4\0\0\0\4\0\0" + bytes(1 << 16) + flac(PLAIN, ROOM), "another format"),
+        (b"ID3\2\0\0" + bytes([0, 0, 0, 30]) + b"TT2\0\0\5\0Head".ljust(30, b"\0") + flac(PLAIN), "another format"),
         (flac(PLAIN, ROOM) + b"TAG" + b"Title".ljust(125, b"\0"), "another format"),
         (flac(PLAIN, ROOM) + b"APETAGEX" + bytes(24), "another format"),
         (flac((COMMENTS, PLAIN[1][:-1]), ROOM), "cut off"),

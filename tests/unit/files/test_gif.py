@@ -8,6 +8,7 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from indelible_server.files.containers import gif as gif_module
 from indelible_server.files.containers.gif import Gif
 from indelible_server.files.plan import Mode
 from PIL import Image, ImageSequence
@@ -139,6 +140,12 @@ def test_big_pictures_are_walked_in_pieces_and_quickly(size: int) -> None:
     assert container.xmp == TITLED
     assert media.reads < 100
     assert time.monotonic() - started < 5
+
+
+def test_sub_blocks_of_full_length_are_not_walked_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gif_module, "_STEPS_LIMIT", 500)
+
+    assert Gif(Memory(plain(sub_blocks(bytes(4_000_000))))).refusal is None  # type: ignore[arg-type] # reads like a MediaFile
 
 
 def test_more_blocks_than_any_picture_has_are_refused() -> None:

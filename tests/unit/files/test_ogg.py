@@ -190,6 +190,14 @@ def test_room_that_others_have_left_is_used(library: Library) -> None:
     assert len(library.bytes_of(key)) == len(content)
 
 
+def test_a_file_that_ends_with_its_headers_grows_at_its_end(library: Library) -> None:
+    block = comments("TITLE=one")
+    key = library.add("a.ogg", ogg(OGG_FLAC, page(1, segments(b"\x84" + len(block).to_bytes(3) + block)), sound=0))
+
+    assert library.write(key, {"title": "another one"}).mode is Mode.APPEND
+    assert told(library.bytes_of(key))[1] == [b"TITLE=another one"]
+
+
 OTHER = page(0, [b"fishead\0" + bytes(56)], flags=2, serial=1)
 PLAIN = vorbis(ARTIST)
 COMMENT_PAGE = segments(b"\x03vorbis" + ARTIST + b"\1") + segments(SETUP)

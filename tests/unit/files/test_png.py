@@ -147,6 +147,16 @@ def test_xmp_behind_the_picture_comes_in_front_where_all_programs_see_it(library
     assert library.read(key).tags == {"title": "new"}
 
 
+def test_a_packet_that_is_there_twice_is_there_once_afterwards(library: Library) -> None:
+    same = chunk(b"iTXt", XMP + TITLED)
+    key = library.add("a.png", png(same, behind=same))
+
+    library.write(key, {"title": "new"})
+
+    assert len(texts(library.bytes_of(key), b"XML:com.adobe.xmp")) == 1
+    assert library.read(key).tags == {"title": "new"}
+
+
 def test_compressed_xmp_is_read_and_written_plain(library: Library) -> None:
     key = library.add("a.png", png(chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(TITLED))))
     assert library.read(key).tags == {"title": "old"}
@@ -215,6 +225,15 @@ def test_texts_keep_their_place_and_kind_and_become_international_only_if_they_m
     assert texts(library.bytes_of(key), b"copyright") == [(b"tEXt", b"copyright\0caf\xe9")]
 
 
+def test_a_latin_text_that_would_be_read_as_something_else_becomes_international(library: Library) -> None:
+    key = library.add("a.png", png(chunk(b"tEXt", b"Title\0a")))
+
+    library.write(key, {"title": "Ã©"})
+
+    assert texts(library.bytes_of(key), b"Title") == [(b"iTXt", b"Title\0\0\0\0\0" + "Ã©".encode())]
+    assert library.read(key).tags == {"title": "Ã©"}
+
+
 def test_a_text_that_is_said_twice_is_said_once_and_other_languages_stay(library: Library) -> None:
     title, german = chunk(b"tEXt", b"Title\0a"), chunk(b"iTXt", b"Title\0\0\0de\0Titel\0anders")
     key = library.add("a.png", png(title, german, title))
@@ -240,12 +259,14 @@ def test_utf8_in_a_latin_text_is_read_as_what_it_is(library: Library) -> None:
     [
         (png(chunk(b"caBX", b"jumb")), "signed"),
         (png(chunk(b"dSIG", b"x")), "signed"),
-        (png(chunk(b"iTXt", XMP + TITLED), chunk(b"iTXt", XMP + TITLED)), "several main XMP packets"),
+        (png(chunk(b"iTXt", XMP + TITLED), chunk(b"iTXt", XMP + packet(""))), "several main XMP packets"),
         (png(chunk(b"eXIf", tiff("<", {})), chunk(b"eXIf", tiff(">", {}))), "several Exif blocks"),
         (png(profile("iptc", b"8BIM"), profile("8bim", b"8BIM")), "several IPTC blocks"),
         (png(chunk(b"tEXt", b"Title\0x")[:-1] + b"!"), "damaged"),
         (png(chunk(b"zTXt", b"Title\0\0" + zlib.compress(b"x" * 1000)[:-5])), "damaged"),
         (png(chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(bytes(50_000_000)))), "40 MiB"),
+        (png(chunk(b"zTXt", b"Title\0\0" + zlib.compress(bytes(25_000_000))) * 1000), "64 MiB"),
+        (png(chunk(b"zTXt", b"Title\0\0" + zlib.compress(bytes(1000))[:-9]) * 1000), "64 MiB"),
         (png(chunk(b"tEXt", b"Raw profile type exif\0\nexif\n  9\n00\n")), "damaged"),
         (png(chunk(b"iDOT", bytes(28)) + chunk(b"tEXt", b"Title\0x")), "points at"),
         (png()[:-20], "damaged"),

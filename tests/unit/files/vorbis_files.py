@@ -87,13 +87,21 @@ def segments(packet: bytes) -> list[bytes]:
     return [packet[at : at + 255] for at in range(0, len(packet) + 1, 255)]
 
 
+def _shifted(byte: int) -> int:
+    checksum = byte << 24
+    for _ in range(8):
+        checksum = (checksum << 1 ^ (0x04C11DB7 if checksum & 0x80000000 else 0)) & 0xFFFFFFFF
+    return checksum
+
+
+_TABLE = [_shifted(byte) for byte in range(256)]
+
+
 def checksum_of(data: bytes) -> int:
-    """Ogg's checksum, bit by bit."""
+    """Ogg's checksum, byte by byte."""
     checksum = 0
     for byte in data:
-        checksum ^= byte << 24
-        for _ in range(8):
-            checksum = (checksum << 1 ^ (0x04C11DB7 if checksum & 0x80000000 else 0)) & 0xFFFFFFFF
+        checksum = (checksum << 8 & 0xFFFFFFFF) ^ _TABLE[checksum >> 24 ^ byte]
     return checksum
 
 

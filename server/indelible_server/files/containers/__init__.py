@@ -12,6 +12,7 @@ from .container import Container
 from .flac import Flac
 from .gif import Gif
 from .heif import Heif
+from .indesign import InDesign
 from .jp2 import Jp2
 from .jpeg import Jpeg
 from .jxl import Jxl
@@ -19,6 +20,7 @@ from .mp3 import Mp3
 from .ogg import Ogg
 from .pdf import Pdf
 from .png import Png
+from .postscript import PostScript
 from .psd import Psd
 from .quicktime import QuickTime
 from .svg import Svg
@@ -35,6 +37,8 @@ MODULES: Mapping[str, type[Container]] = {
     "FLAC": Flac,
     "GIF": Gif,
     "HEIC": Heif,
+    "Illustrator": PostScript,
+    "InDesign": InDesign,
     "JPEG 2000": Jp2,
     "JPEG XL": Jxl,
     "JPEG": Jpeg,
@@ -46,6 +50,7 @@ MODULES: Mapping[str, type[Container]] = {
     "PDF": Pdf,
     "PNG": Png,
     "PSD": Psd,
+    "PostScript": PostScript,
     "SVG": Svg,
     "TIFF": TiffImage,
     "WAV": Wav,

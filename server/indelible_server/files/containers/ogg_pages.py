@@ -88,7 +88,8 @@ def page_at(media: MediaFile, start: int) -> Page:
         sizes = media.read(start + _HEAD.size, count)
         payload = media.read(start + _HEAD.size + count, sum(sizes))
         page = Page(start, flags, position, serial, number, sizes, payload)
-        if magic == MAGIC and not version and page.to_bytes() == head + sizes + payload:
+        whole = len(sizes) == count and len(payload) == sum(sizes)
+        if whole and magic == MAGIC and not version and page.to_bytes() == head + sizes + payload:
             return page
     raise FileProblem(Reason.CORRUPT, "the file's first pages are damaged")
 

@@ -38,6 +38,9 @@ _IIM, _RESOURCE = b"\x1c", b"8BIM"
 _KEYS = {key.lower(): key for key in ("Title", "Description", "Comment", "Author", "Copyright", "Creation Time")}
 _PICTURE = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"fcTL", b"fdAT"})
 _DEFAULT_LANGUAGES = ("", "x-default")
+_HELD_LIMIT = 64 * 1024 * 1024
+_DAMAGED = 32 * 1024 * 1024
+"""What a damaged block counts for, since it may have been long until the damage."""
 _WRITABLE, _READ_ONLY = b'end="w"?>', b'end="r"?>'
 
 
@@ -60,23 +63,28 @@ class _Place:
 class Png(Container):
     """A PNG or APNG file, with all of its chunks looked at."""
 
+    places = "XMP, Exif; texts and profiles that the file has"
     takes_exif = True
 
     def __init__(self, media: MediaFile) -> None:
         super().__init__(media)
         self._xmp: _Place | None = None
         self._old_xmp: list[_Place] = []
+        """What is superseded by the main packet, or would be by one."""
         self._exif: list[_Place] = []
         self._resources: list[_Place] = []
         self._texts: dict[str, list[tuple[Chunk, Text]]] = {}
         self._header: Chunk | None = None
         self._picture: list[Chunk] = []
         self._pointing: Chunk | None = None
+        self._held = 0
         if media.read(0, len(SIGNATURE)) != SIGNATURE:
             raise FileProblem(Reason.CORRUPT, "the file is no PNG")
         try:
             for chunk in chunks(media):
                 self._try_note(chunk)
+                if self._held > _HELD_LIMIT:
+                    raise FileProblem(Reason.TOO_LARGE, "the file has more than 64 MiB of metadata")
         except FileProblem as damage:
             if damage.reason is not Reason.CORRUPT:
                 raise
@@ -199,9 +207,10 @@ class Png(Container):
         try:
             self._note(chunk)
         except FileProblem as damage:
-            if damage.reason not in (Reason.CORRUPT, Reason.TOO_LARGE):
+            if damage.reason is not Reason.CORRUPT:
                 raise
             self.refuse(damage.reason, damage.message)
+            self._held += _DAMAGED
 
     def _note(self, chunk: Chunk) -> None:
         if chunk.kind in _PICTURE:
@@ -212,6 +221,7 @@ class Png(Container):
             data = payload(self.media, chunk)
             prefix = _EXIF_HEAD if data.startswith(_EXIF_HEAD) else b""
             self._exif.append(_Place(chunk, data[len(prefix) :], prefix))
+            self._held += len(data)
         elif chunk.kind == b"iDOT":
             self._pointing = chunk
         elif chunk.kind in TEXTS:
@@ -233,10 +243,13 @@ class Png(Container):
         if key is None and keyword != _XMP_KEYWORD and not keyword.lower().startswith(_PROFILE):
             return
         text = parse_text(chunk.kind, payload(self.media, chunk))
+        self._held += len(text.body)
         if key:
             self._texts.setdefault(key, []).append((chunk, text))
         elif keyword != _XMP_KEYWORD:
             self._note_profile(chunk, text)
+        elif self._xmp and self._xmp.data == text.body:
+            self._old_xmp.append(_Place(chunk, text.body))
         elif self._xmp:
             self.refuse(Reason.UNSUPPORTED, "the file has several main XMP packets")
         else:

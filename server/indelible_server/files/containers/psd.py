@@ -20,6 +20,7 @@ _IN_LIST = (_IPTC, _DIGEST)
 class Psd(Container):
     """A PSD or PSB file, scanned up to its layers."""
 
+    places = "XMP; IPTC and Exif if the file has them"
     takes_iptc = True
 
     def __init__(self, media: MediaFile) -> None:

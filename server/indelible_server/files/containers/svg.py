@@ -25,6 +25,8 @@ _NAME = re.compile(rb"<[^\s/>]+")
 class Svg(Container):
     """An SVG file, parsed to its end: XML has no index."""
 
+    places = "XMP; titles and descriptions that say the same"
+
     def __init__(self, media: MediaFile) -> None:
         super().__init__(media)
         if media.read(0, 2) == _GZIP:

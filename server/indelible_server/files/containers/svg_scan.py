@@ -20,6 +20,7 @@ _TAG = re.compile(rb"""<(?:"[^"]*"|'[^']*'|[^"'>])*>""")
 _COUNTING = b"-child"
 _SHORT_TAG, _TAG_LIMIT = 1024, 64 * 1024
 _TAGS_LIMIT = 1000
+_DEPTH_LIMIT = 1000
 
 
 @dataclass
@@ -127,6 +128,8 @@ class Scan:
         at, wrapper, above = self._parser.CurrentByteIndex, self._wrapper, self._open[-1] if self._open else None
         self._other()
         element: Element | None = None
+        if len(self._open) > _DEPTH_LIMIT:
+            raise FileProblem(Reason.UNSUPPORTED, "the file's elements are nested too deeply")
         if not self._open:
             element = self._root(at, space, local, prefix)
         elif above is not None and above is self.root and space in (_SVG, ""):
