@@ -23,6 +23,9 @@ TAGS = {
     r"JpgFromRawStart|MPImageStart|StripOffsets|TileOffsets|MakerNoteOffset|.*Offsets?)": "a place in the file; what "
     "is there is compared by its content",
     r"(QuickTime|Jpeg2000|ICC_Profile|Track\d+):MediaData(Offset|Size)": "a place in the file",
+    r"File:ID3Size|FLAC:Padding|Meta:Free|QuickTime:Free": "room that metadata take, or leave",
+    r"Photoshop:Photoshop_Unknown_0x04(04|25)": "IPTC and its digest under a signature that ExifTool does not know",
+    r"RIFF:Unknown_ID3": "a whole ID3 tag that ExifTool does not take apart there; its frames are forms",
     r"File:PageCount": "counted by ExifTool",
     r"PDF:(Linearized|PDFVersion)": "a file with an increment is no longer linearized",
     r"ExifIFD:ExifVersion|GPS:GPSVersionID": "made with the directory that a position or a date needs",

@@ -107,9 +107,11 @@ _MWG = {
 }
 
 
-def wrong_mwg(seen: Seen, tags: Tags) -> Iterable[str]:
+def wrong_mwg(seen: Seen, tags: Tags, has_places: bool) -> Iterable[str]:
     """What such a reader sees differently."""
     for field, name in _MWG.items():
+        if field.startswith("place.") and has_places:
+            continue  # an entry of its own in a list of places is not ours, and is what such a reader sees
         if name in seen and not _says(field, name, seen[name], tags.get(field)):
             yield f"{name} is {seen[name][:60]!r}, not {tags.get(field)!r}"
 
@@ -130,6 +132,12 @@ def wrong_values(seen: Seen, tags: Tags) -> Iterable[str]:
 
 def _says(field: str, name: str, value: str, wanted: Any) -> bool:
     text = _flat(value)
+    if name.startswith("ID3v1:") and not text:
+        return True  # it has no letters beyond Latin-1: what it cannot hold is blanked
+    if name == "Vorbis:Keywords":
+        return wanted is not None and text in [
+            _flat(word.split("|")[-1]) for word in wanted
+        ]  # the last of them is shown
     if wanted is None:
         return not text or (field == "rating" and text == "0")
     if field == "gps":
@@ -156,11 +164,10 @@ def _short(value: Any) -> str:
 
 
 def content_hash(path: Path, kind: str) -> str:
-    """A hash of every decoded picture, or of every stream of sound and video; empty if nothing can decode it."""
+    """A hash of every decoded picture, or of every stream of sound and video; empty if it cannot be decoded."""
     if kind in ("audio", "video"):
         return _streams(path)
-    # Pillow would start Ghostscript for these, which writes.
-    return "" if path.suffix.lower() in (".eps", ".ps", ".ai") else _pictures(path)
+    return _pictures(path)
 
 
 def _pictures(path: Path) -> str:
