@@ -20,21 +20,9 @@ from PIL import Image
 from support.programs import finished
 from unit.files.library import XMP_SIGNATURE, Library, jpeg, packet, picture, segment, xmp_segment
 from unit.files.native import dataset, datasets_in, iptc_segment
+from unit.files.witnesses import Memory
 
 GUID = b"0123456789ABCDEF0123456789ABCDEF"
-
-
-class Memory:
-    """A file in memory, as far as containers look at files."""
-
-    def __init__(self, content: bytes) -> None:
-        self.content = content
-        self.size = len(content)
-        self.reads = 0
-
-    def read(self, offset: int, length: int) -> bytes:
-        self.reads += 1
-        return self.content[offset : offset + length]
 
 
 def without_xmp(content: bytes) -> bytes:
