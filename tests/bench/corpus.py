@@ -22,7 +22,7 @@ from indelible_server.files.formats import UNKNOWN, format_of, kind_of
 from indelible_server.files.policy import Policy
 from indelible_server.standalone.work import Task, Worker
 from may_differ import may_differ
-from witnesses import FORMS, Seen, content_hash, exiftool, is_managed, mwg, wrong_mwg, wrong_values
+from witnesses import FORMS, Seen, content_hash, exiftool, is_managed, mwg, wrong_for_adobe, wrong_mwg, wrong_values
 
 PROGRAM = str(Path(sys.executable).with_name("indelibled"))
 FIRST: dict[str, Any] = {
@@ -157,16 +157,21 @@ def run_rounds(files: list[File], work: Path) -> None:
         for each in files:
             check(each, name, tags, seen)
         if name == "set":
-            standard = mwg(work / "ours")
-            for each in files:
-                if each.outcome == "embedded" and not each.results[-1]["sidecar_path"]:
-                    each.faults += [
-                        f"MWG: {wrong}" for wrong in wrong_mwg(standard.get(each.copy, {}), tags, places(each))
-                    ]
+            ask_others(files, tags, work)
     for result in write(work, assignments({}, [])):
         if result["bytes_written"]:
             by_path[result["path"]].faults.append("the same once more wrote something")
     undo(files, work)
+
+
+def ask_others(files: list[File], tags: dict[str, Any], work: Path) -> None:
+    """Readers by the rules of the Metadata Working Group, and Adobe's, must read the same."""
+    standard = mwg(work / "ours")
+    for each in files:
+        if each.outcome == "embedded" and not each.results[-1]["sidecar_path"]:
+            each.faults += [f"Adobe: {wrong}" for wrong in wrong_for_adobe(each.copy, tags)]
+            wrong_by_mwg = wrong_mwg(standard.get(each.copy, {}), tags, places(each))
+            each.faults += [f"MWG: {wrong}" for wrong in wrong_by_mwg]
 
 
 def undo(files: list[File], work: Path) -> None:

@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 from PIL import Image, ImageSequence
 
@@ -114,6 +115,35 @@ def wrong_mwg(seen: Seen, tags: Tags, has_places: bool) -> Iterable[str]:
             continue  # an entry of its own in a list of places is not ours, and is what such a reader sees
         if name in seen and not _says(field, name, seen[name], tags.get(field)):
             yield f"{name} is {seen[name][:60]!r}, not {tags.get(field)!r}"
+
+
+_ADOBE = {
+    "title": "{http://purl.org/dc/elements/1.1/}title",
+    "description": "{http://purl.org/dc/elements/1.1/}description",
+    "keywords": "{http://purl.org/dc/elements/1.1/}subject",
+    "creators": "{http://purl.org/dc/elements/1.1/}creator",
+    "copyright": "{http://purl.org/dc/elements/1.1/}rights",
+    "rating": "{http://ns.adobe.com/xap/1.0/}Rating",
+    "headline": "{http://ns.adobe.com/photoshop/1.0/}Headline",
+    "place.city": "{http://ns.adobe.com/photoshop/1.0/}City",
+}
+
+
+def wrong_for_adobe(path: Path, tags: Tags) -> Iterable[str]:
+    """What Adobe's toolkit (Debian: exempi) reads differently; nothing where it is not installed, or reads nothing."""
+    if shutil.which("exempi") is None:
+        return
+    done = subprocess.run(["exempi", "-x", str(path)], capture_output=True, check=False, timeout=60)
+    start, end = done.stdout.find(b"<x:xmpmeta"), done.stdout.rfind(b"</x:xmpmeta>")
+    if start < 0 or end < 0:
+        return
+    root = ET.fromstring(done.stdout[start : end + len(b"</x:xmpmeta>")])
+    for field, name in _ADOBE.items():
+        found = root.find(f".//{name}")
+        texts = [] if found is None else [text for text in found.itertext() if text.strip()]
+        value = "; ".join(texts) if isinstance(tags.get(field), list) else next(iter(texts), "")
+        if not _says(field, "", value, tags.get(field)):
+            yield f"{field} is {value[:60]!r}, not {tags.get(field)!r}"
 
 
 def is_managed(name: str) -> bool:
