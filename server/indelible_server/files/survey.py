@@ -20,7 +20,7 @@ from .metadata import read_tags
 from .plan import Home, Identity
 from .policy import Policy
 from .port import Folder, Root
-from .problems import FileProblem, Reason
+from .problems import FileProblem, Reason, shown
 from .sidecar import Siblings
 from .tags import Tags, tidy
 from .xmp import Packet
@@ -101,9 +101,11 @@ def survey(
 ) -> Iterator[Survey]:
     """Open and parse. `base` is what was last verified, per home; `known` the path of the item's sidecar, if any is.
 
-    Raises `FileProblem` if the file cannot be read, or if its sidecar is damaged.
+    Raises `FileProblem` if the file cannot be read, is a sidecar itself, or has one that is damaged.
     """
     with root.folder_of(target) as (folder, name), folder.open(name) as media:
+        if sidecars.is_sidecar(name):
+            raise FileProblem(Reason.UNSUPPORTED, f"{shown(name)} is a sidecar: name the file that it belongs to")
         # Taken before anything is read, so that whatever changes from now on is noticed.
         identity = media.identity
         format_name = format_of(name, media.read(0, 64))

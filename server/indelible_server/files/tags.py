@@ -109,7 +109,8 @@ def _canonical_keywords(field: str, value: Any) -> Hashable:
     values = [value] if isinstance(value, str) else value
     keys = [levels(keyword.casefold()) for keyword in unique(field, values)]
     paths = [key for key in keys if len(key) > 1]
-    known = {level for path in paths for level in path}
+    # Windows has whole paths with slashes among the words.
+    known = {word for path in paths for word in (*path, "/".join(path))}
     return (*paths, *(key for key in keys if len(key) == 1 and key[0] not in known)) or None
 
 

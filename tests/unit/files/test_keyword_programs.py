@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from indelible_server.files.forms import Metadata
 from indelible_server.files.metadata import read_tags, stale_fields, write_tags
@@ -175,6 +175,7 @@ KEYWORDS = st.lists(st.lists(WORDS, min_size=1, max_size=4).map(SEPARATOR.join),
 
 @settings(max_examples=150, deadline=None)
 @given(KEYWORDS, KEYWORDS)
+@example(["a|b", "a/b"], ["a/b"])
 def test_any_keywords_can_be_written_into_every_list(first: list[str], second: list[str]) -> None:
     policy = Policy(compat_lists=CompatLists.ALWAYS)
     data = packet("")

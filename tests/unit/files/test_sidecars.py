@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from indelible_server.files.plan import Home, Mode
 from indelible_server.files.policy import FormatRule, HomeChoice, Policy, SidecarName
+from indelible_server.files.problems import FileProblem
 from indelible_server.files.tags import Tags
 from lxml import etree
 from unit.files.library import RDF, SPACES, Library, jpeg, packet
@@ -245,3 +246,10 @@ def test_a_name_can_be_as_long_as_the_filesystem_lets_it(library: Library, endin
     library.write(key, {"title": "new"})
 
     assert library.read(key).tags == {"title": "new"}
+
+
+def test_a_sidecar_gets_no_sidecar_of_its_own(library: Library) -> None:
+    key = library.add("a.XMP", RATED)
+
+    with pytest.raises(FileProblem, match="name the file that it belongs to"):
+        library.plan(key, {"title": "new"}, base={})

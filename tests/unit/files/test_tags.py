@@ -15,6 +15,7 @@ from indelible_server.files.tags import Value, canonical, difference, same
         ("rating", 0, None),
         ("keywords", ["Cat", "dog"], ["cat", "Dog", "cat"]),
         ("keywords", ["Animal|Dog", "dog"], ["Animal | Dog"]),
+        ("keywords", ["A/B", "A|B"], ["A|B"]),
         ("keywords", ["red", "A|B"], ["A|B", "red"]),
         ("creators", ["A; B"], ["A", "B"]),
         ("gps", {"lat": 1.00000001, "lon": 2}, {"lat": 1.0, "lon": 2.00000001}),
