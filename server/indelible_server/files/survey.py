@@ -20,7 +20,7 @@ from .metadata import read_tags
 from .plan import Home, Identity
 from .policy import Policy
 from .port import Folder, Root
-from .problems import FileProblem, Reason, shown
+from .problems import FileProblem, Reason
 from .sidecar import Siblings
 from .tags import Tags, tidy
 from .xmp import Packet
@@ -105,7 +105,7 @@ def survey(
     """
     with root.folder_of(target) as (folder, name), folder.open(name) as media:
         if sidecars.is_sidecar(name):
-            raise FileProblem(Reason.UNSUPPORTED, f"{shown(name)} is a sidecar: name the file that it belongs to")
+            raise FileProblem(Reason.UNSUPPORTED, "the file is a sidecar: name the one that it belongs to")
         # Taken before anything is read, so that whatever changes from now on is noticed.
         identity = media.identity
         format_name = format_of(name, media.read(0, 64))

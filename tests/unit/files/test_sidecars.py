@@ -251,5 +251,5 @@ def test_a_name_can_be_as_long_as_the_filesystem_lets_it(library: Library, endin
 def test_a_sidecar_gets_no_sidecar_of_its_own(library: Library) -> None:
     key = library.add("a.XMP", RATED)
 
-    with pytest.raises(FileProblem, match="name the file that it belongs to"):
+    with pytest.raises(FileProblem, match="name the one that it belongs to"):
         library.plan(key, {"title": "new"}, base={})
