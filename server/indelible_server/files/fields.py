@@ -83,21 +83,22 @@ class Field:
         return same(self.name, held, expected)
 
     def _values(self, metadata: Metadata, policy: Policy, base: Tags | None) -> Iterator[Value]:
-        for form in in_reading_order(self.name, self.sources, metadata, policy, base):
+        for form in in_reading_order(self, self.sources, metadata, policy, base):
             value = form.read(metadata, policy)
             if value is not None:
                 yield value
 
 
 def in_reading_order(
-    field: str, sources: Sequence[Form], metadata: Metadata, policy: Policy, base: Tags | None
+    field: Field, sources: Sequence[Form], metadata: Metadata, policy: Policy, base: Tags | None
 ) -> Sequence[Form]:
     """The forms that a field is read from: first what other programs are known to have changed alone."""
     sources = [*_spread(sources, metadata)] if metadata.further_iptc else sources
-    if field in _NATIVE_FIRST:
+    if field.name in _NATIVE_FIRST:
         return sources
-    newer = _newer_iptc(field, sources, metadata, policy) if metadata.iptc_is_newer else []
-    changed = _changed_texts(field, sources, metadata, policy, base[field]) if base and field in base else []
+    newer = _newer_iptc(field.name, sources, metadata, policy) if metadata.iptc_is_newer else []
+    known = base.get(field.name) if base else None
+    changed = _changed_texts(field, sources, metadata, policy, known) if known is not None else []
     return [*newer, *changed, *sources]
 
 
@@ -113,14 +114,17 @@ def _newer_iptc(field: str, sources: Sequence[Form], metadata: Metadata, policy:
     ]
 
 
-def _changed_texts(field: str, sources: Sequence[Form], metadata: Metadata, policy: Policy, base: Value) -> list[Form]:
+def _changed_texts(
+    field: Field, sources: Sequence[Form], metadata: Metadata, policy: Policy, base: Value
+) -> list[Form]:
     """The container's own texts that do not say what they would if the field still had its value of then."""
+    value = field.complete(metadata, base, policy)
     return [
         form
         for form in sources
         if isinstance(form, TextForm)
         and form.is_present(metadata)
-        and not same(field, form.read(metadata, policy), form.expected(metadata, base, policy))
+        and not field.agree(form.read(metadata, policy), form.expected(metadata, value, policy), value)
     ]
 
 
@@ -144,7 +148,7 @@ class Keywords(Field):
 
     def read(self, metadata: Metadata, policy: Policy, base: Tags | None = None) -> Value | None:
         paths = _first(self._paths, metadata, policy)
-        flat = _first(in_reading_order(self.name, self._flat, metadata, policy, base), metadata, policy)
+        flat = _first(in_reading_order(self, self._flat, metadata, policy, base), metadata, policy)
         return keywords.combine(paths, flat, policy) or None
 
     def complete(self, metadata: Metadata, value: Value | None, policy: Policy) -> Value | None:

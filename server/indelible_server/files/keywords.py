@@ -130,8 +130,7 @@ def _decode(raw: Raw, _policy: Policy) -> list[str] | None:
 
 
 def _encode_commas(value: Any, _old: Raw | None, policy: Policy) -> str | None:
-    words = [part for keyword in value for part in _flat(keyword, policy.flat_form)]
-    return ", ".join(unique("keywords", words)) or None
+    return ", ".join(_words(value, policy)) or None
 
 
 def _decode_commas(raw: Raw, _policy: Policy) -> list[str] | None:
@@ -139,8 +138,13 @@ def _decode_commas(raw: Raw, _policy: Policy) -> list[str] | None:
 
 
 def _encode_semicolons(value: Any, _old: Raw | None, policy: Policy) -> str | None:
-    words = [part for keyword in value for part in _flat(keyword, policy.flat_form) if not policy.is_private(keyword)]
-    return ";".join(unique("keywords", words)) or None
+    return ";".join(_words(value, policy)) or None
+
+
+def _words(value: Any, policy: Policy) -> list[str]:
+    """The words of a text: none that is only a level of a path, as it could not be told from others once it is cut."""
+    shown = [keyword for keyword in meant(value) if not policy.is_private(keyword)]
+    return unique("keywords", [part for keyword in shown for part in _flat(keyword, policy.flat_form)])
 
 
 def _decode_semicolons(raw: Raw, _policy: Policy) -> list[str] | None:

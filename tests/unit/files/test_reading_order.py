@@ -10,10 +10,10 @@ from indelible_server.files.containers.blocks import Blocks
 from indelible_server.files.containers.container import Container
 from indelible_server.files.forms import Metadata
 from indelible_server.files.media import MediaFile
-from indelible_server.files.metadata import read_tags
+from indelible_server.files.metadata import read_tags, stale_fields, write_tags
 from indelible_server.files.plan import Home, Mode, Patch
 from indelible_server.files.policy import Policy
-from indelible_server.files.tags import Tags
+from indelible_server.files.tags import Tags, same
 from indelible_server.files.texts import TextKind, Texts
 from indelible_server.files.xmp import Packet
 from PIL import Image
@@ -63,6 +63,20 @@ def test_a_text_that_is_the_last_value_cut_to_its_limit_has_not_changed() -> Non
     metadata = held(titled("new"), v1_title=title[:30])
 
     assert read_tags(metadata, POLICY, {"title": title}) == {"title": "new"}
+
+
+@pytest.mark.parametrize(
+    "keywords", [["A, B"], ["A", "A|B", "C, D"], ["A, B", "A, B|C"], ["A|B", "C; D", "B"], ["A/B", "A|B", "C, D"]]
+)
+def test_keywords_that_a_text_cannot_keep_apart_have_not_changed(keywords: list[str]) -> None:
+    metadata = held("", TextKind.PDF, Keywords="old")
+    write_tags(metadata, {"keywords": ["old"]}, {"keywords": keywords}, ["keywords"], POLICY)
+
+    tags = read_tags(metadata, POLICY)
+
+    assert same("keywords", tags["keywords"], keywords)
+    assert read_tags(metadata, POLICY, tags) == tags
+    assert not stale_fields(metadata, tags, POLICY)
 
 
 def test_what_only_repeats_other_texts_is_not_read_at_all() -> None:
