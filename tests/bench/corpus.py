@@ -17,7 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from indelible_server.domain.edits import Edit
 from indelible_server.files.formats import UNKNOWN, format_of, kind_of
+from indelible_server.files.policy import Policy
+from indelible_server.standalone.work import Task, Worker
 from may_differ import may_differ
 from witnesses import FORMS, Seen, content_hash, exiftool, is_managed, mwg, wrong_mwg, wrong_values
 
@@ -185,13 +188,14 @@ def untouched(files: list[File], by_path: dict[str, File], work: Path) -> None:
     shown = subprocess.run([PROGRAM, "file", "show", "--json", str(work / "ours")], capture_output=True, check=False)
     for line in shown.stdout.decode().splitlines():
         result = json.loads(line)
-        if result["result"] == "failed":
+        if result["result"] == "failed" or not result["tags"]:
             continue
-        values = assignments(result["tags"], sorted(result["tags"]))
-        if values:
-            for done in write(work, values, [result["path"]]):
-                if done["result"] != "unchanged":
-                    by_path[result["path"]].faults.append(f"its own tags: {done['result']} {done.get('fields')}")
+        edits = tuple(Edit("set", key, value) for key, value in result["tags"].items())
+        worker = Worker(Task("write", str(work / "journal"), Policy().to_json(), edits))
+        (done,) = worker.work([result["path"].encode()])
+        worker.close()
+        if done["result"] != "unchanged":
+            by_path[result["path"]].faults.append(f"its own tags: {done['result']} {done.get('fields')}")
 
 
 def check(each: File, name: str, tags: dict[str, Any], seen: dict[Path, Seen]) -> None:

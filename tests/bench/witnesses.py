@@ -156,7 +156,10 @@ def _short(value: Any) -> str:
 
 def content_hash(path: Path, kind: str) -> str:
     """A hash of every decoded picture, or of every stream of sound and video; empty if nothing can decode it."""
-    return _streams(path) if kind in ("audio", "video") else _pictures(path)
+    if kind in ("audio", "video"):
+        return _streams(path)
+    # Pillow would start Ghostscript for these, which writes.
+    return "" if path.suffix.lower() in (".eps", ".ps", ".ai") else _pictures(path)
 
 
 def _pictures(path: Path) -> str:

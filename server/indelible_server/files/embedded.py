@@ -38,7 +38,7 @@ class Embedded:
         resources = self._resources(container, iptc)
         gained = 0
         for new, old in ((exif, container.exif), (resources, container.resources)):
-            if isinstance(new, bytes) and not isinstance(container.exif, Exif):
+            if isinstance(new, bytes):
                 gained += len(new) - (len(old) if isinstance(old, bytes) else 0)
         is_apart = container.iptc is not None or not (self.resources and self.resources.iptc)
         return Blocks(
@@ -93,6 +93,7 @@ def open_blocks(container: Container | None) -> Embedded:
         iptc=_try(Iptc.parse, iptc, damage),
         texts=container.texts,
         takes_xmp=container.takes_xmp,
+        xmp_props=container.xmp_props,
         takes_exif=container.takes_exif,
         takes_iptc=container.takes_iptc,
         iptc_is_newer=resources is not None and iptc is not None and resources.is_older_than(iptc),

@@ -16,15 +16,13 @@ from .patching import painted
 from .plan import Patch
 from .problems import FileProblem, Reason
 from .room import Room, aligned, between
-from .tiff import SHORT, UNDEFINED, Directory, Piece
+from .tiff import OPENING, SHORT, UNDEFINED, Directory, Piece
 from .tiff_file import TiffFile
 
 _SIGNATURE = b"Indelible-area\0\2"
 _TRAILER = len(_SIGNATURE) + 16
 _SLACK = 1024
 _LOOK_LIMIT = 64 * 1024
-_LONGEST = 48 * 1024
-"""So many bytes say whether a text is too long to be a caption."""
 
 
 class FileExif(Exif):
@@ -38,7 +36,7 @@ class FileExif(Exif):
         entry = self._old(ifd, tag)
         if (ifd, tag) in self._new or entry is None:
             return super().value(ifd, tag)
-        return entry.beginning(_LONGEST)
+        return entry.opening
 
     def set(self, ifd: Ifd, tag: int, kind: int, value: bytes) -> None:
         self._refuse_long(ifd, tag)
@@ -58,7 +56,7 @@ class FileExif(Exif):
 
     def _refuse_long(self, ifd: Ifd, tag: int) -> None:
         entry = self._old(ifd, tag)
-        if entry is not None and entry.size > _LONGEST:
+        if entry is not None and entry.size > OPENING:
             raise FileProblem(Reason.UNSUPPORTED, "the file has a text that is too long to be changed")
 
 
@@ -117,6 +115,10 @@ class _FileWriter(Writer):
 
     def _stays(self, old: Directory, count: int) -> bool:
         return count <= len(old.entries) and not self._is_shared(old.at, old.end)
+
+    def _tail(self, old: Directory) -> bytes:
+        # Here it leads to the next page, whatever else it may be taken for.
+        return old.tail or bytes(self.layout.inline)
 
     def _is_shared(self, start: int, end: int) -> bool:
         if self._area is not None and start >= self._area:

@@ -107,8 +107,7 @@ class Writer(ABC):
             self._put_back(old, table)
             return None
         freed = (old.at, old.end) if old is not None and self._free(old) else None
-        tail = old.tail if old is not None and self._owns_tail(old) else bytes(self.layout.inline)
-        return self._place(table + tail, freed)
+        return self._place(table + (self._tail(old) if old else bytes(self.layout.inline)), freed)
 
     def _has_loose(self, old: Directory) -> bool:
         return any(self._is_loose(entry) for entry in old.entries)
@@ -147,8 +146,12 @@ class Writer(ABC):
         owned = self._owns_tail(old)
         room = old.room if owned else old.end - old.at
         if owned or len(table) < room:
-            table += old.tail if owned else bytes(self.layout.inline)
+            table += self._tail(old)
         self._write(old.at, table.ljust(room, b"\0"))
+
+    def _tail(self, old: Directory) -> bytes:
+        """What a directory that was written anew points at behind its entries."""
+        return old.tail if self._owns_tail(old) else bytes(self.layout.inline)
 
     def _free(self, old: Directory) -> bool:
         return self._release(old.at, old.at + old.room if self._owns_tail(old) else old.end)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 UNKNOWN = "unknown"
@@ -117,10 +118,10 @@ _MAGIC = (
     (8, b"3gp", "3GP"),
     (8, b"3g2", "3GP"),
     (4, b"ftyp", "MP4"),
-    # Older files of QuickTime begin without a word about what they are.
-    *((4, kind, "MOV") for kind in (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")),
 )
 
+_OLD_MOVIE = re.compile(rb"....(?:moov|mdat)|\0...(?:wide|free|skip|pnot)", re.DOTALL)
+"""Older files of QuickTime begin without a word about what they are; and texts may begin with "The free"."""
 _SHARED = {"MP3": "audio", "PostScript": "document", "PDF": "document", "MP4": "video"}
 """Content that several formats begin with: an extension of this kind says which it is."""
 _AVIF = b"avif"
@@ -149,6 +150,8 @@ def format_of(name: bytes, head: bytes) -> str:
     """The format of a file with this name and first bytes. Content comes first: a name may lie."""
     named = _BY_EXTENSION.get(extension(name.decode("utf-8", "replace")))
     found = next((name for offset, magic, name in _MAGIC if head.startswith(magic, offset)), None)
+    if found is None and _OLD_MOVIE.match(head):
+        found = "MOV"
     if found == "HEIC" and _AVIF in _brands(head):
         found = "AVIF"
     if named is None:

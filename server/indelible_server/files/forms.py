@@ -42,7 +42,8 @@ class Metadata:
     """What one home carries, parsed. Blocks that are None are not there; `texts` are the container's own.
 
     `takes_xmp`, `takes_exif` and `takes_iptc` say whether a home without such a block could have one. `iptc_is_newer`
-    says that IPTC was changed by a program that left XMP alone, so that it is what the file means.
+    says that IPTC was changed by a program that left XMP alone, so that it is what the file means. `xmp_props` are the
+    only properties that XMP may have, where a standard says so.
     """
 
     xmp: Packet | None = None
@@ -50,6 +51,7 @@ class Metadata:
     iptc: Iptc | None = None
     texts: Texts | None = None
     takes_xmp: bool = True
+    xmp_props: frozenset[str] | None = None
     takes_exif: bool = False
     takes_iptc: bool = False
     iptc_is_newer: bool = False
@@ -84,6 +86,17 @@ class Metadata:
         if block is Block.IPTC:
             return self.iptc is not None or self.begins_iptc(policy)
         return self.texts is not None and block in self.texts.kinds
+
+    def takes(self, form: Form, policy: Policy) -> bool:
+        """Whether a form that is primary in its block can be written."""
+        if self.xmp_props is not None and form.props is not None and not form.props <= self.xmp_props:
+            return False
+        return self.has(form.block, policy)
+
+    @property
+    def takes_all(self) -> bool:
+        """Whether there is a place for every field."""
+        return self.takes_xmp and self.xmp_props is None
 
     def begins_iptc(self, policy: Policy) -> bool:
         """Whether an IPTC block is to be made, since there is none."""
@@ -204,7 +217,7 @@ class XmpForm:
 def follows(form: Form, metadata: Metadata, field_name: str, old: Value | None, policy: Policy) -> bool:
     """Whether a form is to be written when its field changes from `old`."""
     if form.rule in (Rule.PRIMARY, Rule.BLOCK):
-        return metadata.has(form.block, policy)
+        return metadata.takes(form, policy)
     if not form.is_present(metadata):
         return False
     return form.rule is not Rule.FOLLOWER or echoes(form, metadata, field_name, old, policy)

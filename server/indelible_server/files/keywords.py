@@ -124,7 +124,7 @@ def _encode_commas(value: Any, _old: Raw | None, policy: Policy) -> str | None:
 
 
 def _decode_commas(raw: Raw, _policy: Policy) -> list[str] | None:
-    return unique("keywords", raw.replace(";", ",").split(",")) or None
+    return unique("keywords", (tidy(word) for word in raw.replace(";", ",").split(","))) or None
 
 
 def _encode_semicolons(value: Any, _old: Raw | None, policy: Policy) -> str | None:

@@ -48,12 +48,12 @@ def write_tags(metadata: Metadata, old: Tags, new: Tags, changed: Iterable[str],
 
 def held_of(metadata: Metadata, tags: Tags, policy: Policy) -> Tags:
     """What a home can hold of these tags, as it is read back: all that XMP can, else what its own texts can."""
-    if metadata.takes_xmp:
+    if metadata.takes_all:
         return tags
     held: Tags = {}
     for key, field in fields_of(policy).items():
         wanted = field.complete(metadata, tags.get(key), policy)
-        forms = [form for form in field.forms if form.rule is Rule.PRIMARY and metadata.has(form.block, policy)]
+        forms = [form for form in field.forms if form.rule is Rule.PRIMARY and metadata.takes(form, policy)]
         told = (form.expected(metadata, wanted, policy) for form in forms)
         value = next((value for value in told if value is not None), None)
         if value is not None:

@@ -81,17 +81,31 @@ def _common(a: bytes, b: bytes) -> int:
 
 def shift_of(patches: Sequence[Patch], offset: int) -> int:
     """How far the byte at `offset` moves."""
-    return sum(_growth(patch) for patch in patches if patch.offset < offset)
+    return grown(patch for patch in patches if patch.offset < offset)
 
 
 def _growth(patch: Patch) -> int:
     return len(patch.new) - len(patch.old)
 
 
+def grown(patches: Iterable[Patch]) -> int:
+    """By how much the patches make the file longer."""
+    return sum(_growth(patch) for patch in patches)
+
+
+def spliced(data: bytes, patches: Sequence[Patch], start: int = 0) -> bytes:
+    """The data, which is at `start` in the file, with the patches made."""
+    pieces, position = [], 0
+    for patch in patches:
+        pieces += [data[position : patch.offset - start], patch.new]
+        position = patch.offset - start + len(patch.old)
+    return b"".join([*pieces, data[position:]])
+
+
 def levelled(media: MediaFile, patches: Sequence[Patch]) -> Sequence[Patch]:
     """The same change with patches that keep their lengths, if what one block gains another gives close by."""
     moving = [index for index, patch in enumerate(patches) if len(patch.old) != len(patch.new)]
-    if not moving or sum(_growth(patch) for patch in patches) != 0:
+    if not moving or grown(patches) != 0:
         return patches
     first, last = moving[0], moving[-1]
     start, end = patches[first].offset, patches[last].offset + len(patches[last].old)
@@ -104,7 +118,7 @@ def levelled(media: MediaFile, patches: Sequence[Patch]) -> Sequence[Patch]:
 def tailed(media: MediaFile, patches: Sequence[Patch], tail: int) -> Sequence[Patch]:
     """The same change with all that the file gains at its very end, if nothing moves but a little behind `tail`."""
     moving = [index for index, patch in enumerate(patches) if len(patch.old) != len(patch.new)]
-    if not moving or sum(_growth(patch) for patch in patches) <= 0:
+    if not moving or grown(patches) <= 0:
         return patches
     start, size = patches[moving[0]].offset, media.size
     if start < tail or size - start > _LEVEL_LIMIT:
@@ -115,11 +129,8 @@ def tailed(media: MediaFile, patches: Sequence[Patch], tail: int) -> Sequence[Pa
 
 def _joined(media: MediaFile, patches: Sequence[Patch], start: int, end: int) -> tuple[bytes, bytes]:
     """The bytes between two offsets, before and after."""
-    old, new, position = media.read(start, end - start), b"", start
-    for patch in patches:
-        new += old[position - start : patch.offset - start] + patch.new
-        position = patch.offset + len(patch.old)
-    return old, new + old[position - start :]
+    old = media.read(start, end - start)
+    return old, spliced(old, patches, start)
 
 
 def way(patches: Sequence[Patch], size: int) -> Mode:

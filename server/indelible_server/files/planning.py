@@ -164,7 +164,7 @@ class _Steps:
         # What a follower here repeats may be a field that only the sidecar holds.
         before = (found.sidecar.tags if found.sidecar else {}) | found.embedded_tags
         changed = self._changed(found.embedded_tags, wanted)
-        if not metadata.takes_xmp:
+        if not metadata.takes_all:
             changed |= followed(metadata, before, self.tags, self.policy) - self.policy.excluded_fields
         if not changed:
             return _Step(Home.EMBEDDED, wanted)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from bisect import insort
 from collections.abc import Iterable
 
-Piece = tuple[int, int]
-"""A piece of a file: where it starts, and where it ends."""
+from .tiff import Piece
 
 _ENDLESS = 1 << 72
 _ALIGNMENT = 8

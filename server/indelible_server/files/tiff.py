@@ -21,6 +21,7 @@ _EXIF, _GPS, _INTEROP, _SUB = 0x8769, 0x8825, 0xA005, 0x014A
 _LINKS = (_EXIF, _GPS, _INTEROP, _SUB)
 DATA = ((0x0201, 0x0202), (0x0111, 0x0117), (0x0144, 0x0145))
 """Tags with the offsets of image data, and those with their lengths."""
+OPENING = 48 * 1024
 Piece = tuple[int, int]
 """A piece of a block or a file: where it starts, and where it ends."""
 
@@ -120,6 +121,11 @@ class Entry:
     def value(self) -> bytes:
         """The bytes of its value."""
         return self.beginning(self.size)
+
+    @cached_property
+    def opening(self) -> bytes:
+        """The first bytes of its value, enough to see that a text is too long to be a caption."""
+        return self.beginning(OPENING)
 
     def beginning(self, length: int) -> bytes:
         """The first bytes of its value."""
@@ -260,10 +266,11 @@ class Tiff:
         if at in self._known or len(self._known) >= self.directories_limit:
             raise self.damage("has a loop")
         layout = self.layout
-        count = self.number(self.source.read(at, layout.counter))
         start = at + layout.counter
+        # An offset can be larger than any place that can be asked for.
+        count = self.number(self.source.read(at, layout.counter)) if start <= self.size else 0
         end = start + layout.entry * count
-        if at < layout.header or start > self.size or end > self.size or count > self.entries_limit:
+        if at < layout.header or end > self.size or count > self.entries_limit:
             raise self.damage("points out of itself, at a directory")
         table = self.source.read(start, end - start + layout.inline)
         raws = [table[place : place + layout.entry] for place in range(0, end - start, layout.entry)]

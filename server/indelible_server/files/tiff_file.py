@@ -16,7 +16,7 @@ class TiffFile(Tiff):
     """A parsed file. Pages, sub-images and tiles are looked at only to know which bytes are theirs.
 
     `is_known` is False if that was too much to read, or said in a way that nobody knows. `loss` says what is missing
-    or damaged of them, if so. `pictures` are the pieces of image data.
+    or damaged of them, if so. `pictures` are the pieces of image data, all of them if `has_all_pictures`.
     """
 
     noun: ClassVar[str] = "the file"
@@ -31,7 +31,7 @@ class TiffFile(Tiff):
 
     def __init__(self, source: Source) -> None:
         """Parse; raises `FileProblem` (CORRUPT) if the first directory, or Exif or GPS, is damaged."""
-        self.is_known = True
+        self.is_known = self.has_all_pictures = True
         self.loss: FileProblem | None = None
         self.pictures: list[Piece] = []
         self._left = _READ_LIMIT
@@ -45,7 +45,7 @@ class TiffFile(Tiff):
         """Whether so much may still be read."""
         self._left -= length
         if self._left < 0:
-            self.is_known = False
+            self.is_known = self.has_all_pictures = False
         return self._left >= 0
 
     def _follow(self) -> None:
@@ -57,23 +57,26 @@ class TiffFile(Tiff):
 
     def _turn_pages(self) -> None:
         page, pages = self.image, {self.image.at}
-        while page.tail.strip(b"\0") and self.is_known:
+        while page.tail.strip(b"\0") and self._left > 0:
             at = self.number(page.tail)
             if at in pages:
                 raise self.damage("has a loop")
             pages.add(at)
             page = self._known.get(at) or self._directory(at)
             self._spend(page.room)
+        if not page.tail:
+            raise self.damage("ends before its directories do")
 
     def _once(self, at: int) -> None:
         known = self._known.get(at)
-        if known is not None:
+        if known is None and self._left > 0:
+            directory = self._directory(at)
+            self._spend(directory.room)
+            # Another one behind it would be known only to the program that wrote it.
+            self.is_known &= not directory.tail.strip(b"\0")
+        elif known is not None and self._spend(known.room):
             # What two point at is noted twice, since it must not change for the sake of one.
             self.extents += known.extents
-        elif self.is_known:
-            directory = self._directory(at)
-            if not self._spend(directory.room) or directory.tail.strip(b"\0"):
-                self.is_known = False
 
     def _note_data(self, directory: Directory) -> None:
         for tag in _JPEG_TABLES:
@@ -82,9 +85,11 @@ class TiffFile(Tiff):
         found = list(self._data_of(directory))
         if any(end > self.size for _, end in found):
             self.loss = self.damage("ends before its pictures do")
+        if any(start < self.layout.header and start < end for start, end in found):
+            self.loss = self.damage("has its header where a picture should be")
         if len(found) < sum(self._count(entry) for tag, _ in DATA if (entry := directory.first(tag))):
             # Some writers leave the lengths out.
-            self.is_known = False
+            self.is_known = self.has_all_pictures = False
         self.extents += found
         self.pictures += found
 

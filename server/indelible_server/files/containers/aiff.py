@@ -23,6 +23,8 @@ _BIAS = 16_383 + 63
 class Aiff(Chunked):
     """An AIFF or AIFC file."""
 
+    places = "XMP; its own and ID3 texts that are there"
+    remark = "few programs look for XMP in AIFF"
     order = "big"
     spare = None
     kinds = frozenset({_PROGRAM, _TAG, _ANNOTATION, *_ONCE})

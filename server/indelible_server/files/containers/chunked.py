@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..media import MediaFile
-from ..patching import levelled
-from ..plan import Patch
+from ..patching import grown, levelled, spliced
+from ..plan import Mode, Patch
 from ..problems import FileProblem, Reason
 from ..xmp import resized
 from . import id3
@@ -32,6 +32,7 @@ class Change:
 class Chunked(Container):
     """One outer chunk that spans the file, and the chunks in it. What lies behind it is left where it is."""
 
+    ways = (Mode.PATCH, Mode.APPEND, Mode.REPLACE)
     order: Order = "little"
     spare: bytes | None = b"JUNK"
     """The kind of chunk that says nothing, if there is one: what moves away leaves it, so that all else stays."""
@@ -97,11 +98,11 @@ class Chunked(Container):
         if self._tag is None or self._tag_chunk is None:
             return [], []
         patches = levelled(self.media, self._tag.patches(texts, None))
-        if sum(len(patch.new) - len(patch.old) for patch in patches) == 0:
+        if grown(patches) == 0:
             return [], list(patches)
         if self._tag_chunk.length > _TAG_LIMIT:
             raise FileProblem(Reason.TOO_LARGE, "the ID3 tag is too large")
-        tag = id3.spliced(self._content(self._tag_chunk), patches, self._tag_chunk.data)
+        tag = spliced(self._content(self._tag_chunk), patches, self._tag_chunk.data)
         return [Change(self._tag_chunk, self._tag_chunk.kind, tag)], []
 
     def _rewritten(self, changes: Sequence[Change], inner: Sequence[Patch] = ()) -> tuple[Patch, ...]:
@@ -123,7 +124,7 @@ class Chunked(Container):
         patches.append(Patch(start, old, new[: len(old)]))
         # On its own, so that it stays what the file gains at its end, however the rest is trimmed.
         patches.append(Patch(self._end, b"", new[len(old) :]))
-        return _sorted([*self._outer(sum(len(patch.new) - len(patch.old) for patch in patches)), *patches])
+        return _sorted([*self._outer(grown(patches)), *patches])
 
     def _run(self, changes: Sequence[Change]) -> list[Chunk]:
         """The run of our chunks at the end, from the first that is to change."""
@@ -147,7 +148,8 @@ class Chunked(Container):
             change = changed.get(found.start)
             if change is None:
                 raw = self.media.read(found.start, found.end - found.start)
-                parts.append(id3.spliced(raw, [p for p in inner if found.start < p.offset < found.end], found.start))
+                raw = spliced(raw, [p for p in inner if found.start < p.offset < found.end], found.start)
+                parts.append(raw + bytes(len(raw) % 2))
             elif not change.is_packet:
                 parts.append(self._whole(change))
         parts += (self._whole(change) for change in moving if change.old not in run and not change.is_packet)

@@ -52,6 +52,8 @@ class Container:
         """Of sound and video, in seconds."""
         self.camera: str | None = None
         """Maker and model, where the format says so outside of Exif."""
+        self.xmp_props: frozenset[str] | None = None
+        """The only properties that XMP may have, where a standard that the file follows says so."""
         self.texts: Texts | None = None
         """The format's own texts."""
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..media import MediaFile
+from ..patching import grown, spliced
 from ..plan import Patch
 from ..problems import FileProblem, Reason
 from . import id3_frames as frames_of
@@ -17,7 +18,7 @@ PADDING = 2048
 """Room that a tag is given when it has to grow."""
 XMP = b"XMP\0"
 _NEW_VERSION = 3
-_UNSYNCHRONISED, _EXTENDED, _EXPERIMENTAL = 0x80, 0x40, 0x20
+_UNSYNCHRONISED, _EXTENDED, _EXPERIMENTAL, _FOOT = 0x80, 0x40, 0x20, 0x10
 _SIZE_LIMIT = 0x0FFFFFFF
 _FRAMES_LIMIT = 16_384
 _FRAME_LIMIT = 16 * 1024 * 1024
@@ -57,6 +58,10 @@ class Frame:
     flags: bytes = b"\0\0"
 
 
+Renewal = tuple[Frame, bytes | None]
+"""A frame and its new content; None if it is to be removed."""
+
+
 class Tag:
     """A tag of version 2.2, 2.3 or 2.4. Only our frames are read, and only they change.
 
@@ -74,18 +79,19 @@ class Tag:
         if max(head[6:]) > 0x7F:
             raise FileProblem(Reason.CORRUPT, "the ID3 tag's length is damaged")
         self.version, self._flags = head[3], head[5]
-        self.length = HEAD + _number(head[6:], 7)
+        self._has_foot = self.version == 4 and bool(self._flags & _FOOT)
+        self._end = HEAD + number(head[6:])
+        self.length = self._end + (HEAD if self._has_foot else 0)
         if start + self.length > limit:
             raise FileProblem(Reason.CORRUPT, "the ID3 tag is longer than the file")
-        self._end = self.length
         self._check_flags()
         self._begin = HEAD
         if self._flags & _EXTENDED:
             self._begin += self._extended()
         self._plain_sizes = False
-        self._frames, self._frames_end = self._chain()
+        frames, self._frames_end = self._chain()
         self._ours: dict[str, list[Frame]] = {}
-        for frame in self._frames:
+        for frame in frames:
             self._note(frame)
         if len(self._ours.get("XMP", ())) > 1:
             self._refuse(Reason.UNSUPPORTED, "the ID3 tag has several XMP packets")
@@ -105,29 +111,48 @@ class Tag:
         """What makes the texts these (none of a key removes it) and, unless it is None, the packet this.
 
         What keeps its length stays where it is. What does not is put behind the last frame, where the padding gives
-        it room: from then on the large frames of others lie before it, and need not move again.
+        it room: from then on the large frames of others lie before it, and need not move again. If the tag has to
+        grow, and all that follows has to move, all of ours is put there at once.
         """
-        changes = self._packet_change(xmp) if xmp is not None else []
-        for key, values in texts.items():
-            if key in self._ours:
-                changes += self._text_changes(key, values)
-        patches, behind = [], b""
-        for frame, content in changes:
-            old = self._read(frame.start, frame.end - frame.start) if frame.end else b""
-            new = self._framed(frame, content) if content is not None else b""
-            if len(old) == len(new):
-                patches.append(Patch(frame.start, old, new))
-            else:
-                behind += new
-                if old:
-                    patches.append(Patch(frame.start, old, b""))
-        patches.sort(key=lambda patch: patch.offset)
+        groups = [self._packet_change(xmp)] if xmp is not None else []
+        groups += [self._text_changes(key, values) for key, values in texts.items() if key in self._ours]
+        patches, behind = self._placed(groups, gather=False)
+        if len(behind) + grown(patches) > self._end - self._frames_end:
+            changing = [frame for group in groups for frame, _ in group]
+            rest = ([frame for frame in found if frame not in changing] for found in self._ours.values())
+            groups += [[(frame, self._content(frame)) for frame in found] for found in rest]
+            patches, behind = self._placed(groups, gather=True)
         return self._moved([patch for patch in self._padded(patches, behind) if patch.old != patch.new])
+
+    def _placed(self, groups: Sequence[Sequence[Renewal]], *, gather: bool) -> tuple[list[Patch], bytes]:
+        """The patches to frames where they are, and the frames to be put behind: all, if they are to be gathered.
+
+        Those of a group stay together: which one is the first has a meaning.
+        """
+        patches, behind = [], b""
+        for group in groups:
+            changes = [
+                Patch(
+                    frame.start,
+                    self._read(frame.start, frame.end - frame.start),
+                    self._framed(frame, content) if content is not None else b"",
+                )
+                for frame, content in group
+            ]
+            if gather or any(len(change.old) != len(change.new) for change in changes):
+                behind += b"".join(change.new for change in changes)
+                changes = [Patch(change.offset, change.old, b"") for change in changes if change.old]
+            patches += changes
+        return sorted(patches, key=lambda patch: patch.offset), behind
 
     def _padded(self, patches: list[Patch], behind: bytes) -> list[Patch]:
         """The patches, the frames to be put behind, and the padding and the head's length as they are to be."""
-        growth = len(behind) + sum(len(patch.new) - len(patch.old) for patch in patches)
+        growth = len(behind) + grown(patches)
         room = self._end - self._frames_end
+        if self._has_foot:
+            # Such a tag is read from its end too: it may not be padded.
+            rest = Patch(self._frames_end, b"", behind)
+            return [*self._sized(HEAD - 4, growth), *patches, rest, *self._sized(self.length - 4, growth)]
         if growth <= room:
             taken = self._read(self._frames_end, max(growth, 0))
             if any(taken):
@@ -136,14 +161,12 @@ class Tag:
             return [*self._told(room - growth), *patches, rest]
         added = PADDING + (self.length + growth) % 2
         behind += bytes(added)
-        growth = len(behind) + sum(len(patch.new) - len(patch.old) for patch in patches)
-        size = _syncsafe(self.length - HEAD + growth)
-        return [
-            Patch(HEAD - 4, self._read(HEAD - 4, 4), size),
-            *self._told(room + added),
-            *patches,
-            Patch(self._frames_end, b"", behind),
-        ]
+        rest = Patch(self._frames_end, b"", behind)
+        return [*self._sized(HEAD - 4, growth + added), *self._told(room + added), *patches, rest]
+
+    def _sized(self, at: int, growth: int) -> list[Patch]:
+        """The patch to a length of the tag, at its head or at its foot."""
+        return [Patch(at, self._read(at, 4), _syncsafe(self._end - HEAD + growth))]
 
     def _told(self, padding: int) -> list[Patch]:
         """The patch to what an extended header of 2.3 says about the padding."""
@@ -164,8 +187,8 @@ class Tag:
     def _check_flags(self) -> None:
         if self.version == 2 and self._flags & _EXTENDED:
             raise FileProblem(Reason.UNSUPPORTED, "the ID3 tag is compressed")
-        if self._flags & ~(_UNSYNCHRONISED | _EXTENDED | _EXPERIMENTAL):
-            raise FileProblem(Reason.UNSUPPORTED, "the ID3 tag has a footer, or something unknown")
+        if self._flags & ~(_UNSYNCHRONISED | _EXTENDED | _EXPERIMENTAL | (_FOOT if self._has_foot else 0)):
+            raise FileProblem(Reason.UNSUPPORTED, "the ID3 tag has flags that are not known")
         if self.version < 4 and self._flags & _UNSYNCHRONISED:
             if self.length > _UNSYNCHRONISED_LIMIT:
                 raise FileProblem(Reason.TOO_LARGE, "the ID3 tag is too large")
@@ -176,7 +199,7 @@ class Tag:
     def _extended(self) -> int:
         """The length of the extended header. What it says of the whole tag, such as a checksum, cannot be kept."""
         head = self._read(HEAD, 6)
-        length = 4 + _number(head[:4], 8) if self.version == 3 else _number(head[:4], 7)
+        length = 4 + number(head[:4], 8) if self.version == 3 else number(head[:4])
         if self.version == 3 and length not in (10, 14):
             self._refuse(Reason.CORRUPT, "the extended header of the ID3 tag is damaged")
         if any(head[4:] if self.version == 3 else self._read(HEAD + 5, max(length - 5, 0))):
@@ -213,7 +236,7 @@ class Tag:
         raw = self._read(position, head)
         kind, size = (raw[:3], raw[3:6]) if self.version == 2 else (raw[:4], raw[4:8])
         bits = 7 if self.version == 4 and not self._plain_sizes else 8
-        end = position + head + _number(size, bits)
+        end = position + head + number(size, bits)
         if not _KIND.fullmatch(kind) or end > self._end or (bits == 7 and max(size) > 0x7F):
             return None
         kind = _OLD_KINDS.get(kind, kind) if self.version == 2 else kind
@@ -250,7 +273,7 @@ class Tag:
 
     def _texts(self, key: str, found: Sequence[Frame]) -> tuple[str, ...]:
         if key == "TYER":
-            return (self._date(found),)
+            return (frames_of.date(*("".join(self._text("", f) for f in found if f.kind == kind) for kind in _DATE)),)
         if key == "TPE1":
             return frames_of.names_of(self._content(found[0]))
         return tuple(self._text(key, frame) for frame in found)
@@ -265,33 +288,27 @@ class Tag:
         texts = frames_of.texts_of(content)
         return (texts[1] if len(texts) > 1 else "") if key == "TXXX:KEYWORDS" else texts[0]
 
-    def _date(self, found: Sequence[Frame]) -> str:
-        """The date that year, day and time say together, as far as they do."""
-        year, day, time = ("".join(self._text("", f) for f in found if f.kind == kind)[:4] for kind in _DATE)
-        text = f"{year}-{day[2:]}-{day[:2]}" if len(day) == 4 else year
-        return f"{text}T{time[:2]}:{time[2:]}" if len(day) == len(time) == 4 else text
-
-    def _packet_change(self, xmp: bytes) -> list[tuple[Frame, bytes | None]]:
+    def _packet_change(self, xmp: bytes) -> list[Renewal]:
         found = self._ours.get("XMP", [_new(b"PRIV")])
         return [(found[0], XMP + xmp)]
 
-    def _text_changes(self, key: str, values: Sequence[str]) -> list[tuple[Frame, bytes | None]]:
+    def _text_changes(self, key: str, values: Sequence[str]) -> list[Renewal]:
         found = self._ours[key]
         if key == "TYER":
             return self._date_changes(found, values[0] if values else "")
+        first, *others = found
         if key == "TPE1" and values:
-            new: list[bytes | None] = [frames_of.with_names(values, self._content(found[0]), self.version)]
+            new: bytes | None = frames_of.with_names(values, self._content(first), self.version)
         else:
-            new = [self._renewed(key, frame, values[0] if values else None) for frame in found[:1]]
-        first = self._text(key, found[0])
-        return [(found[0], new[0]), *(self._repeated(key, frame, first, values) for frame in found[1:])]
+            new = self._renewed(key, first, values[0] if values else None)
+        return [(first, new), *((frame, self._repeated(key, frame, first, values)) for frame in others)]
 
-    def _repeated(self, key: str, frame: Frame, first: str, values: Sequence[str]) -> tuple[Frame, bytes | None]:
-        """What becomes of a further frame of the same key: a rating of another program, a comment in other words."""
-        follows = key == "POPM" or (key == "COMM" and self._text(key, frame) == first)
+    def _repeated(self, key: str, frame: Frame, first: Frame, values: Sequence[str]) -> bytes | None:
+        """A further frame of the same key: a rating of another program, or a comment in another language."""
+        follows = key == "POPM" or (key == "COMM" and self._text(key, frame) == self._text(key, first))
         if key == "COMM" and values and not follows:
-            return frame, self._content(frame)
-        return frame, self._renewed(key, frame, values[0] if values and follows else None)
+            return self._content(frame)
+        return self._renewed(key, frame, values[0] if values and follows else None)
 
     def _renewed(self, key: str, frame: Frame, text: str | None) -> bytes | None:
         """The frame's content with another text; None if it is to be removed."""
@@ -306,13 +323,10 @@ class Tag:
         texts = [first, text] if key == "TXXX:KEYWORDS" else [text, *rest]
         return frames_of.with_texts(texts, old, self.version)
 
-    def _date_changes(self, found: Sequence[Frame], date: str) -> list[tuple[Frame, bytes | None]]:
+    def _date_changes(self, found: Sequence[Frame], date: str) -> list[Renewal]:
         present = {frame.kind: frame for frame in reversed(found)}
-        day, _, time = date.partition("T")
-        year, _, rest = day.partition("-")
-        wanted = {b"TYER": year, b"TDAT": rest[3:] + rest[:2] if len(rest) == 5 else "", b"TIME": time.replace(":", "")}
-        changes: list[tuple[Frame, bytes | None]] = [(f, None) for f in found if f is not present[f.kind]]
-        for kind, text in wanted.items():
+        changes: list[Renewal] = [(f, None) for f in found if f is not present[f.kind]]
+        for kind, text in zip(_DATE, frames_of.parts_of_date(date), strict=True):
             if kind in present or text:
                 frame = present.get(kind) or _new(kind)
                 changes.append((frame, frames_of.with_texts([text], b"", self.version) if text else None))
@@ -360,30 +374,17 @@ def new_tag(xmp: bytes) -> bytes:
     return MAGIC + bytes([_NEW_VERSION, 0, 0]) + _syncsafe(len(body)) + body
 
 
-def spliced(data: bytes, patches: Sequence[Patch], start: int = 0) -> bytes:
-    """The data, which is at `start` in the file, with the patches made."""
-    return b"".join(_pieces(data, patches, start))
-
-
-def _pieces(data: bytes, patches: Sequence[Patch], start: int) -> Iterator[bytes]:
-    position = 0
-    for patch in patches:
-        yield data[position : patch.offset - start]
-        yield patch.new
-        position = patch.offset - start + len(patch.old)
-    yield data[position:]
-
-
 def _new(kind: bytes) -> Frame:
     """A frame that is not there yet."""
     return Frame(kind, 0, 0, 0)
 
 
-def _number(data: bytes, bits: int) -> int:
-    number = 0
+def number(data: bytes, bits: int = 7) -> int:
+    """A number of which each byte holds some bits: seven, lest any of them is taken for sound."""
+    found = 0
     for byte in data:
-        number = number << bits | byte
-    return number
+        found = found << bits | byte
+    return found
 
 
 def _syncsafe(number: int) -> bytes:

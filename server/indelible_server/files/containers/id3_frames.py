@@ -123,3 +123,16 @@ def with_names(names: Sequence[str], old: bytes, version: int) -> bytes:
     """Names as the frame had them: each a value, or all in one text."""
     values = names if version >= 4 and len(texts_of(old)) > 1 else [join_names(list(names))]
     return with_texts(values, old, version)
+
+
+def date(year: str, day: str, time: str) -> str:
+    """The date that year (YYYY), day (DDMM) and time (HHMM) say together, as far as they do."""
+    text = f"{year[:4]}-{day[2:]}-{day[:2]}" if len(day) == 4 else year[:4]
+    return f"{text}T{time[:2]}:{time[2:]}" if len(day) == len(time) == 4 else text
+
+
+def parts_of_date(text: str) -> tuple[str, str, str]:
+    """The year, the day and the time in a date; empty where it has none."""
+    whole_day, _, time = text.partition("T")
+    year, _, day = whole_day.partition("-")
+    return year, day[3:] + day[:2] if len(day) == 5 else "", time.replace(":", "")

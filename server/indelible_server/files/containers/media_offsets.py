@@ -17,9 +17,10 @@ _FRAGMENTS = frozenset({b"moof", b"mdat"})
 _PARENTS = frozenset({b"moov", b"trak", b"mdia", b"stbl", b"moof", b"traf", b"mfra"})
 # These are known to hold no offsets into the file, or only such as count from where they are themselves.
 _PLAIN = FREE | frozenset(
-    b"ftyp styp pdin mdat wide pnot PICT sidx ssix emsg prft pssh sefd mfro mfhd tfdt trun tkhd mdhd hdlr elng "
-    b"mvhd iods mvex clip ctab load imap tapt matt kmat prfl trgr ludt strk rmra edts tref vmhd smhd hmhd nmhd sthd "
-    b"gmhd dinf stsd stts ctts cslg stss stsh stps stsc stsz stz2 stdp padb sdtp sbgp sgpd subs saiz senc".split()
+    b"ftyp styp pdin mdat wide junk pnot PICT thum frea sidx ssix emsg prft pssh sefd mfro mfhd tfdt trun "
+    b"mvhd iods mvex clip ctab load imap tapt matt kmat prfl ainf trgr ludt strk rmra edts tref tkhd mdhd hdlr elng "
+    b"vmhd smhd hmhd nmhd sthd gmhd dinf stsd stts ctts cslg stss stsh stps stsc stsz stz2 stdp padb sdtp sbgp sgpd "
+    b"subs saiz senc".split()
 )
 _PLAIN_UUIDS = frozenset(
     bytes.fromhex(uuid)

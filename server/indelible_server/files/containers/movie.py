@@ -92,11 +92,9 @@ def balanced(media: MediaFile, changes: Sequence[Change], spaces: Sequence[Node]
     growth = sum(change.growth for change in changes)
     if growth == 0:
         return list(changes)
-    start = min(change.patch.offset for change in changes)
     end = max(change.patch.offset + len(change.patch.old) for change in changes)
-    near = [node for node in spaces if max(end, node.box.end) - min(start, node.box.start) <= _NEAR]
-    blank = [node for node in near if is_blank(media, node.box, growth)]
-    blank.sort(key=lambda node: abs(node.box.start - end))
+    near = sorted(spaces, key=lambda node: abs(node.box.start - end))
+    blank = [node for node in near if abs(node.box.start - end) <= _NEAR and is_blank(media, node.box, growth)]
     for space in blank:
         left = space.box.end - space.box.start - growth
         if left == 0 or left >= HEAD:
@@ -133,7 +131,9 @@ def patches_of(media: MediaFile, changes: Sequence[Change]) -> list[Patch]:
     for change in changes:
         for around in change.within:
             growth[around] = growth.get(around, 0) + change.growth
-    patches = [change.patch for change in changes if change.patch.old != change.patch.new]
+    # What is added where several boxes end comes into the innermost first.
+    inner_first = sorted(changes, key=lambda change: -len(change.within))
+    patches = [change.patch for change in inner_first if change.patch.old != change.patch.new]
     patches += [resized(media, around, by) for around, by in growth.items() if by]
     found: list[Patch] = []
     for patch in sorted(patches, key=lambda patch: (patch.offset, len(patch.old) > 0)):
@@ -173,5 +173,5 @@ def _one(media: MediaFile, group: Sequence[Patch], end: int) -> Sequence[Patch]:
     if len(new) < len(old):
         return group
     # What is added lies apart, as a patch cut to what differs may not reach the end.
-    same_length = Patch(start, old, new[: len(old)])
-    return [same_length, Patch(end, b"", new[len(old) :])] if len(new) > len(old) else [same_length]
+    pieces = Patch(start, old, new[: len(old)]), Patch(end, b"", new[len(old) :])
+    return [patch for patch in pieces if patch.new]

@@ -16,7 +16,7 @@ from .text_layouts import Layout
 
 _LENGTH_LIMIT = 65_536
 _KEYS_LIMIT = 4096
-_TEXTS_LIMIT = 4096
+_TEXTS_LIMIT = 1024
 _FAR = 16_384
 """A text with more than this behind it, in the same list, is moved to the list's end when it changes."""
 _OURS = "com.apple.quicktime."
@@ -58,8 +58,7 @@ class TextBox:
 def in_user_data(media: MediaFile, nodes: Sequence[Node]) -> list[TextBox]:
     """The texts among the boxes of `udta`."""
     found: list[TextBox] = []
-    if len(nodes) > _TEXTS_LIMIT:
-        raise FileProblem(Reason.UNSUPPORTED, "the file has too many texts")
+    _check_number(nodes)
     for node in nodes:
         kind = node.box.kind
         layout = text_layouts.LIST if kind.startswith(b"\xa9") else _USER_DATA.get(kind)
@@ -71,14 +70,15 @@ def in_user_data(media: MediaFile, nodes: Sequence[Node]) -> list[TextBox]:
 def in_meta(media: MediaFile, nodes: Sequence[Node]) -> list[TextBox]:
     """The texts among the boxes of `meta`; with a table of keys, its items are called by these."""
     within = {node.box.kind: node for node in nodes}
+    if sum(node.box.kind in (b"keys", b"ilst") for node in nodes) > len(within.keys() & {b"keys", b"ilst"}):
+        raise FileProblem(Reason.UNSUPPORTED, "the file has several lists of texts in one place")
     items = within.get(b"ilst")
     if items is None:
         return []
     keys = _keys(media, within[b"keys"].box) if b"keys" in within else None
     found: list[TextBox] = []
     listed = list(children(media, items))
-    if len(listed) > _TEXTS_LIMIT:
-        raise FileProblem(Reason.UNSUPPORTED, "the file has too many texts")
+    _check_number(listed)
     for item in listed:
         if keys is None:
             key = f"ilst:{item.box.kind.decode('latin-1')}"
@@ -87,6 +87,11 @@ def in_meta(media: MediaFile, nodes: Sequence[Node]) -> list[TextBox]:
         if key:
             found += _text_box(media, key, item, text_layouts.ITEM, listed[-1].box.end)
     return found
+
+
+def _check_number(nodes: Sequence[Node]) -> None:
+    if len(nodes) > _TEXTS_LIMIT:
+        raise FileProblem(Reason.UNSUPPORTED, "the file has too many texts")
 
 
 def _keys(media: MediaFile, table: Box) -> dict[int, str]:
@@ -139,6 +144,8 @@ def changes(media: MediaFile, found: Sequence[TextBox], wanted: Mapping[str, tup
 
 def _changed(media: MediaFile, text_box: TextBox, content: bytes) -> list[Change]:
     node = text_box.node
+    if len(content) > _LENGTH_LIMIT:
+        raise FileProblem(Reason.TOO_LARGE, "a text does not fit into the file's own field for it")
     if text_box.end - node.box.end <= _FAR or len(content) == node.box.length:
         return [replaced(media, node, content)]
     # Behind a cover, say: the next time, that does not have to move.

@@ -6,7 +6,7 @@ from ..media import MediaFile
 from ..plan import Patch
 from ..problems import FileProblem, Reason
 from ..texts import TextKind, Texts
-from . import id3, mpeg
+from . import ape, id3, mpeg
 from .blocks import Blocks
 from .container import Container, Range
 from .id3_frames import latin
@@ -16,21 +16,8 @@ _V1_LENGTH, _V1_EXTENDED_LENGTH = 128, 227
 _TITLE, _TITLE_LENGTH = 3, 30
 _COMMENT, _COMMENT_LENGTH = 97, 30
 _TRACK = 125
-_APE, _APE_LENGTH, _APE_HAS_HEAD = b"APETAGEX", 32, 0x80000000
-_APE_LIMIT = 1024 * 1024
-_APE_FIELDS = (
-    b"title",
-    b"comment",
-    b"description",
-    b"artist",
-    b"copyright",
-    b"keywords",
-    b"rating",
-    b"year",
-    b"record date",
-)
 _LYRICS, _LYRICS_SIZE = b"LYRICS200", 6
-_BEHIND = b"3DI"
+_FOOT = b"3DI"
 _TRAILERS_LIMIT = 8
 _SEARCHED = 64 * 1024
 
@@ -38,9 +25,14 @@ _SEARCHED = 64 * 1024
 class Mp3(Container):
     """An MP3 file: its tags, and the sound between them."""
 
+    places = "XMP; ID3 and APE texts that are there"
+    remark = "few programs look for XMP in ID3 tags of version 2.2"
+
     def __init__(self, media: MediaFile) -> None:
         super().__init__(media)
         self._tag: id3.Tag | None = None
+        self._behind: id3.Tag | None = None
+        self._ape: ape.Ape | None = None
         self._v1: int | None = None
         self._audio = 0
         if media.read(0, 3) == id3.MAGIC:
@@ -49,7 +41,12 @@ class Mp3(Container):
             self.refusal = self._tag.refusal
         self._end = self._trailers(media.size)
         self._look_at_sound()
-        self.texts = Texts(TextKind.ID3, (self._tag.texts if self._tag else {}) | self._v1_texts())
+        texts = self._v1_texts()
+        for tag in (self._tag, self._behind, self._ape):
+            for key, found in tag.texts.items() if tag else ():
+                # Both tags of a kind are to say the same: what they say differently is a list of texts for now.
+                texts[key] = found if texts.get(key, found) == found else texts[key] + found
+        self.texts = Texts(TextKind.ID3, texts)
 
     @property
     def xmp(self) -> bytes | None:
@@ -62,17 +59,22 @@ class Mp3(Container):
         return ((self._audio, self._end - self._audio),)
 
     def set_blocks(self, blocks: Blocks) -> tuple[Patch, ...]:
-        """The patches to the tag in front, which is made if there is none, and to the oldest one at the end."""
+        """The patches to the tag in front, which is made if there is none, and to those at the end."""
         if self._tag:
             patches = self._tag.patches(blocks.texts, blocks.xmp)
         else:
             patches = [Patch(0, b"", id3.new_tag(blocks.xmp))] if blocks.xmp is not None else []
+        if self._behind is not None:
+            patches += self._behind.patches(blocks.texts, None)
+        if self._ape is not None:
+            patches += self._ape.patches(blocks.texts)
         if self._v1 is not None:
             for key, (at, length) in self._v1_fields(self._v1).items():
                 if key in blocks.texts:
                     text = "".join(blocks.texts[key]).encode("latin-1")[:length]
                     patches.append(Patch(at, self.media.read(at, length), text.ljust(length, b"\0")))
-        return tuple(patch for patch in patches if patch.old != patch.new)
+        changing = (patch for patch in patches if patch.old != patch.new)
+        return tuple(sorted(changing, key=lambda patch: patch.offset))
 
     def _look_at_sound(self) -> None:
         data = self.media.read(self._audio, min(_SEARCHED, self._end - self._audio))
@@ -101,13 +103,29 @@ class Mp3(Container):
         tail = self.media.read(max(end - _V1_LENGTH, self._audio), min(_V1_LENGTH, end - self._audio))
         if len(tail) == _V1_LENGTH and tail.startswith(_V1):
             return self._trailing_v1(end - _V1_LENGTH)
-        if tail[-_APE_LENGTH:].startswith(_APE):
-            return self._trailing_ape(end, tail[-_APE_LENGTH:])
+        if tail[-ape.LENGTH :].startswith(ape.MAGIC):
+            return self._trailing_ape(end)
         if tail.endswith(_LYRICS) and tail[-15:-9].isdigit():
             return end - len(_LYRICS) - _LYRICS_SIZE - int(tail[-15:-9])
-        if tail[-id3.HEAD :].startswith(_BEHIND):
-            self.refuse(Reason.UNSUPPORTED, "the file has another ID3 tag behind the sound")
+        if tail[-id3.HEAD :].startswith(_FOOT):
+            return self._trailing_tag(end, tail[-4:])
         return end
+
+    def _trailing_tag(self, end: int, size: bytes) -> int:
+        start = end - 2 * id3.HEAD - id3.number(size)
+        if start < self._audio or self._behind:
+            self.refuse(Reason.UNSUPPORTED, "the file has several ID3 tags")
+            return end
+        try:
+            self._behind = id3.Tag(self.media, start, end)
+        except FileProblem as problem:
+            self.refuse(problem.reason, problem.message)
+            return end
+        if self._behind.refusal:
+            self.refuse(self._behind.refusal.reason, self._behind.refusal.message)
+        if self._behind.xmp is not None or self._behind.length != end - start:
+            self.refuse(Reason.UNSUPPORTED, "the file has an ID3 tag behind the sound that is not understood")
+        return start
 
     def _trailing_v1(self, start: int) -> int:
         if self._v1 is not None:
@@ -119,16 +137,16 @@ class Mp3(Container):
             return extended
         return start
 
-    def _trailing_ape(self, end: int, foot: bytes) -> int:
-        length, flags = int.from_bytes(foot[12:16], "little"), int.from_bytes(foot[20:24], "little")
-        start = end - length
-        if length < _APE_LENGTH or start < self._audio:
-            self.refuse(Reason.CORRUPT, "the APE tag is damaged")
+    def _trailing_ape(self, end: int) -> int:
+        try:
+            found = ape.Ape(self.media, end)
+        except FileProblem as problem:
+            self.refuse(problem.reason, problem.message)
             return end
-        items = self.media.read(start, min(length, _APE_LIMIT)).lower()
-        if length > _APE_LIMIT or any(b"\0" + field + b"\0" in items for field in _APE_FIELDS):
-            self.refuse(Reason.UNSUPPORTED, "the file has an APE tag that says some of the same")
-        return start - _APE_LENGTH if flags & _APE_HAS_HEAD else start
+        if self._ape is not None or found.start < self._audio:
+            self.refuse(Reason.UNSUPPORTED, "the file has several APE tags")
+        self._ape = self._ape or found
+        return found.start
 
     def _v1_fields(self, start: int) -> dict[str, Range]:
         """Where the texts of an ID3v1 tag are. One with a track number has that in the comment's last two bytes."""

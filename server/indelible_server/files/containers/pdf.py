@@ -16,7 +16,8 @@ from .blocks import Blocks
 from .container import Container, Range
 from .pdf_document import Document
 from .pdf_objects import Dictionary, Reference, damaged
-from .pdf_rules import check_standards, has_photoshop_copy, is_signed
+from .pdf_photoshop import exif_of, find_resources, with_exif
+from .pdf_rules import allowed_properties, check_standards, is_signed
 from .pdf_source import Indirect
 from .pdf_text import string_of, text_of
 from .pdf_update import stream_source, update_of
@@ -30,7 +31,7 @@ class Pdf(Container):
 
     ways = (Mode.PATCH, Mode.APPEND)
     places = "XMP; the information dictionary"
-    note = "PDF/A files that the tags have no place in, signed and encrypted ones go to a sidecar"
+    remark = "PDF/A has a place for some properties only, and the others go to a sidecar too"
 
     def __init__(self, media: MediaFile) -> None:
         super().__init__(media)
@@ -44,22 +45,33 @@ class Pdf(Container):
         self._info = self._of_trailer("Info")
         self._metadata = self._find_metadata()
         self._packet = document.data(self._metadata) if self._metadata else b""
+        self.xmp_props = allowed_properties(self._packet)
+        self._photoshop: Indirect | None = None
+        self._resources: bytes | None = None
+        self._exif: bytes | None = None
+        self._find_photoshop(root.dictionary)
         self._update = update_of(document)
-        ours = [entry.number for entry in (self._root, self._info, self._metadata) if entry]
+        ours = [entry.number for entry in (root, self._info, self._metadata, self._photoshop) if entry]
         if len(set(ours)) < len(ours):
             raise damaged("one object is there for several purposes")
         if is_signed(document, root.dictionary, self._update.base_size):
             self.refuse(Reason.SIGNED, "the file is signed, and a change would break the signature")
-        if has_photoshop_copy(document, root.dictionary):
-            self.refuse(
-                Reason.UNSUPPORTED, "Photoshop keeps a copy of the metadata in the file, which would be outdated"
-            )
         self.texts = Texts(TextKind.PDF, self._texts())
 
     @property
     def xmp(self) -> bytes | None:
         """The document's XMP packet, padding included."""
         return self._packet if self._packet.strip() else None
+
+    @property
+    def exif(self) -> bytes | None:
+        """The Exif block that Photoshop keeps for itself."""
+        return self._exif
+
+    @property
+    def resources(self) -> bytes | None:
+        """The image resources that Photoshop keeps for itself."""
+        return self._resources
 
     @property
     def content(self) -> tuple[Range, ...]:
@@ -72,6 +84,7 @@ class Pdf(Container):
         if blocks.xmp is not None:
             check_standards(self.xmp, blocks.xmp, self._info.dictionary if self._info else None)
             objects |= self._new_metadata(blocks.xmp)
+        objects |= self._new_resources(blocks)
         if blocks.texts:
             objects |= self._new_info(blocks.texts)
         if objects == self._update.objects:
@@ -85,13 +98,20 @@ class Pdf(Container):
 
     def _new_metadata(self, packet: bytes) -> dict[Reference, bytes]:
         if self._metadata is not None:
-            unpacked = {"Length": b"%d" % len(packet), "Filter": None, "DecodeParms": None, "DL": None}
-            return {_reference(self._metadata): stream_source(self._metadata.dictionary.spliced(unpacked), packet)}
+            return _renewed(self._metadata, packet)
         added = Reference(self._update.next_number, 0)
         return {
             added: stream_source(_NEW_METADATA % len(packet), packet),
             _reference(self._root): self._root.dictionary.spliced({"Metadata": added.to_bytes()}),
         }
+
+    def _new_resources(self, blocks: Blocks) -> dict[Reference, bytes]:
+        resources = blocks.resources or self._resources
+        if self._photoshop is None or resources is None:
+            return {}
+        if isinstance(blocks.exif, bytes):
+            resources = with_exif(resources, blocks.exif)
+        return _renewed(self._photoshop, resources) if resources != self._resources else {}
 
     def _new_info(self, texts: Mapping[str, tuple[str, ...]]) -> dict[Reference, bytes]:
         if self._info is None:
@@ -124,6 +144,16 @@ class Pdf(Container):
             raise damaged(f"its {key} is no dictionary")
         return found
 
+    def _find_photoshop(self, root: Dictionary) -> None:
+        try:
+            self._photoshop = find_resources(self._document, root)
+            self._resources = self._document.data(self._photoshop) if self._photoshop else None
+            self._exif = exif_of(self._resources) if self._resources else None
+        except FileProblem as problem:
+            if problem.reason not in (Reason.CORRUPT, Reason.UNSUPPORTED, Reason.TOO_LARGE):
+                raise
+            self.refuse(problem.reason, problem.message)
+
     def _find_metadata(self) -> Indirect | None:
         reference = self._root.dictionary.get("Metadata")
         if reference is None:
@@ -134,6 +164,14 @@ class Pdf(Container):
         if found is not None and found.data_at is None:
             raise damaged("its metadata are not a stream")
         return found
+
+
+def _renewed(stream: Indirect, data: bytes) -> dict[Reference, bytes]:
+    """The stream with these data, not packed; other keys of its dictionary stay."""
+    changes: dict[str, bytes | None] = {"Length": b"%d" % len(data), "Filter": None, "DecodeParms": None, "DL": None}
+    if "Size" in stream.dictionary:
+        changes["Size"] = changes["Length"]
+    return {_reference(stream): stream_source(stream.dictionary.spliced(changes), data)}
 
 
 def _reference(entry: Indirect) -> Reference:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple, TypeAlias
 
 from ..problems import FileProblem, Reason
@@ -49,18 +49,19 @@ class Entry(NamedTuple):
 
 
 class Dictionary:
-    """A dictionary and its source, from `<<` to `>>`."""
+    """A dictionary and its source, from `<<` to `>>`. A key that it has twice raises `FileProblem` when it is used."""
 
-    def __init__(self, source: bytes, entries: Mapping[str, Entry]) -> None:
+    def __init__(self, source: bytes, entries: Mapping[str, Entry], repeated: Collection[str] = ()) -> None:
         self.source = source
         self._entries = entries
+        self._repeated = repeated
 
     def __contains__(self, key: str) -> bool:
         return self.get(key) is not None
 
     def get(self, key: str) -> Value:
         """The value of a key; None if there is none, as for a null."""
-        entry = self._entries.get(key)
+        entry = self._entry(key)
         return entry.value if entry else None
 
     def number(self, key: str, default: int | None = None) -> int:
@@ -75,9 +76,8 @@ class Dictionary:
     def spliced(self, changes: Mapping[str, bytes | None]) -> bytes:
         """The source with these values in the place of the old ones, or without those keys that get None."""
         source, added = self.source, b""
-        found = [(self._entries[key], key) for key in changes if key in self._entries]
-        for entry, key in sorted(found, reverse=True, key=lambda pair: pair[0].key_start):
-            value = changes[key]
+        found = [(entry, value) for key, value in changes.items() if (entry := self._entry(key))]
+        for entry, value in sorted(found, reverse=True, key=lambda pair: pair[0].key_start):
             if value is None:
                 source = source[: entry.key_start] + source[entry.end :]
             else:
@@ -86,6 +86,11 @@ class Dictionary:
             if key not in self._entries and value is not None:
                 added += b"/" + key.encode() + b" " + value + b"\n"
         return source[:-2] + (b"\n" + added if added else b"") + b">>"
+
+    def _entry(self, key: str) -> Entry | None:
+        if key in self._repeated:
+            raise damaged(f"an object has /{key} twice")
+        return self._entries.get(key)
 
 
 Value: TypeAlias = bool | int | float | Name | bytes | Reference | list["Value"] | Dictionary | None
@@ -193,6 +198,7 @@ class _Parser:
 
     def _dictionary(self, start: int, depth: int) -> tuple[Dictionary, int]:
         entries: dict[str, Entry] = {}
+        repeated: set[str] = set()
         position = skip_space(self._data, start + 2)
         while self._data[position : position + 1] == b"/":
             key_start = position
@@ -200,7 +206,7 @@ class _Parser:
             value_start = position
             value, position = self.value(position, depth + 1)
             if key in entries:
-                raise damaged(f"an object has /{key} twice")
+                repeated.add(key)
             entries[key] = Entry(value, key_start - start, value_start - start, position - start)
             position = skip_space(self._data, position)
         closing = self._data[position : position + 2]
@@ -208,7 +214,7 @@ class _Parser:
             raise Cut
         if closing != b">>":
             raise damaged("a dictionary is broken")
-        return Dictionary(self._data[start : position + 2], entries), position + 2
+        return Dictionary(self._data[start : position + 2], entries, repeated), position + 2
 
     def _literal(self, start: int) -> tuple[bytes, int]:
         depth, position = 0, start

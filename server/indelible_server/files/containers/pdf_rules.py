@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
-from ..namespaces import NAMESPACES
 from ..namespaces import name as xmp_name
 from ..problems import FileProblem, Reason
 from ..xmp import Packet
@@ -12,30 +12,33 @@ from .pdf_document import Document
 from .pdf_objects import Dictionary, Reference, Value
 
 _FIELDS_LIMIT = 100
-_LEVELS_LIMIT = 32
 _LOOK = 64 * 1024
 _SIGNATURE = re.compile(rb"/ByteRange[\0\t\n\f\r ]*\[")
 _SIGNATURES_EXIST = 1
+_PERMISSIONS = ("DocMDP", "UR3", "UR")
 
 _ARCHIVAL = "{http://www.aiim.org/pdfa/ns/id/}part"
 _NEED_TITLE = (
     "{http://www.aiim.org/pdfua/ns/id/}part",
     "{http://www.npes.org/pdfx/ns/id/}GTS_PDFXVersion",
 )
+_PRINT, _AUTHOR = "GTS_PDFXVersion", "Author"
 _TITLE, _CREATOR = xmp_name("dc:title"), xmp_name("dc:creator")
-_PREDEFINED_IN_ALL = re.compile(
-    r"dc:(title|description|subject|creator|rights)"
-    r"|photoshop:(Headline|Credit|Source|Instructions|City|State|Country|DateCreated|TransmissionReference)"
-    r"|exif:(GPS(Latitude|Longitude|Altitude|AltitudeRef|VersionID)|DateTimeOriginal|DateTimeDigitized)"
-    r"|xmp:(MetadataDate|CreateDate)|xmpRights:(UsageTerms|WebStatement|Marked)"
-)
-_PREDEFINED_SINCE_2 = re.compile(r"xmp:(Label|Rating)|xmpDM:shotDate")
-"""What we write of the properties that PDF/A knows without a description: of XMP 2004, and of 2005."""
+_PREDEFINED = {
+    "dc": "title description subject creator rights",
+    "photoshop": "Headline Credit Source Instructions City State Country DateCreated TransmissionReference",
+    "exif": "GPSLatitude GPSLongitude GPSAltitude GPSAltitudeRef GPSVersionID DateTimeOriginal DateTimeDigitized",
+    "xmp": "MetadataDate CreateDate",
+    "xmpRights": "UsageTerms WebStatement Marked",
+}
+"""What we write of the properties that PDF/A knows without a description: those of XMP 2004."""
+_PREDEFINED_SINCE_2 = {"xmp": "Label Rating", "xmpDM": "shotDate"}
 
 
 def is_signed(document: Document, root: Dictionary, size: int) -> bool:
     """Whether someone has signed the first `size` bytes, as far as a limited look can tell."""
-    if document.resolve(root.get("Perms")) is not None:
+    permissions = document.resolve(root.get("Perms"))
+    if isinstance(permissions, Dictionary) and any(key in permissions for key in _PERMISSIONS):
         return True
     for start in (0, max(size - _LOOK, 0)):
         if _SIGNATURE.search(document.source.read(start, min(_LOOK, size - start))):
@@ -63,19 +66,6 @@ def _has_signed_field(document: Document, form: Dictionary) -> bool:
     return False
 
 
-def has_photoshop_copy(document: Document, root: Dictionary) -> bool:
-    """Whether Photoshop keeps IPTC and Exif of its own beside the first page, which is where it does."""
-    page = document.resolve(root.get("Pages"))
-    for _ in range(_LEVELS_LIMIT):
-        kids = document.resolve(page.get("Kids")) if isinstance(page, Dictionary) else None
-        if not isinstance(kids, list) or not kids:
-            break
-        page = document.resolve(kids[0])
-    for key in ("PieceInfo", "AdobePhotoshop", "Private", "ImageResources"):
-        page = document.resolve(page.get(key)) if isinstance(page, Dictionary) else None
-    return page is not None
-
-
 def _references(document: Document, value: Value) -> list[Reference]:
     found = document.resolve(value)
     if not isinstance(found, list):
@@ -83,30 +73,29 @@ def _references(document: Document, value: Value) -> list[Reference]:
     return [entry for entry in found[:_FIELDS_LIMIT] if isinstance(entry, Reference)]
 
 
+def allowed_properties(packet: bytes | None) -> frozenset[str] | None:
+    """The properties that XMP may have by the standard that it says the file follows; None if it may have any."""
+    try:
+        found = Packet.parse(packet or b"")
+    except FileProblem:
+        return None
+    part = found.text(_ARCHIVAL)
+    if part is None:
+        return None
+    later = {} if part.strip() == "1" else _PREDEFINED_SINCE_2
+    return frozenset({*found.names(), *_names(_PREDEFINED), *_names(later)})
+
+
+def _names(properties: Mapping[str, str]) -> list[str]:
+    return [xmp_name(f"{prefix}:{name}") for prefix, names in properties.items() for name in names.split()]
+
+
 def check_standards(old: bytes | None, new: bytes, info: Dictionary | None) -> None:
     """Raise `FileProblem` (UNSUPPORTED) if this change of XMP breaks a standard that the file says it follows."""
     before, after = Packet.parse(old) if old else Packet.empty(), Packet.parse(new)
-    part = before.text(_ARCHIVAL)
-    if part is not None:
-        _check_archival(part.strip(), before, after, info)
-    known = before.names()
-    if _TITLE in known - after.names():
-        needed = any(mark in known for mark in _NEED_TITLE) or (info is not None and "GTS_PDFXVersion" in info)
-        if needed:
-            raise FileProblem(Reason.UNSUPPORTED, "the file is PDF/X or PDF/UA, which must have a title")
-
-
-def _check_archival(part: str, before: Packet, after: Packet, info: Dictionary | None) -> None:
-    for prop in sorted(after.names() - before.names()):
-        shown = _prefixed(prop)
-        known = _PREDEFINED_IN_ALL.fullmatch(shown) or (part != "1" and _PREDEFINED_SINCE_2.fullmatch(shown))
-        if not known and not shown.startswith(("rdf:", "xml:")):
-            raise FileProblem(Reason.UNSUPPORTED, f"the file is PDF/A-{part}, which has no place for {shown}")
-    if part == "1" and info is not None and "Author" in info and len(after.items(_CREATOR) or []) > 1:
+    part, known = before.text(_ARCHIVAL), before.names()
+    keys = {key for key in (_PRINT, _AUTHOR) if info is not None and key in info}
+    if _TITLE in known - after.names() and (known.intersection(_NEED_TITLE) or _PRINT in keys):
+        raise FileProblem(Reason.UNSUPPORTED, "the file is PDF/X or PDF/UA, which must have a title")
+    if part is not None and part.strip() == "1" and _AUTHOR in keys and len(after.items(_CREATOR) or []) > 1:
         raise FileProblem(Reason.UNSUPPORTED, "the file is PDF/A-1, which has a place for one author only")
-
-
-def _prefixed(prop: str) -> str:
-    uri, _, local = prop[1:].partition("}")
-    prefix = next((prefix for prefix, known in NAMESPACES.items() if known == uri), uri)
-    return f"{prefix}:{local}"

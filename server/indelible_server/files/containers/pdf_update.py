@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..problems import FileProblem
+from ..problems import FileProblem, Reason
 from .pdf_document import Document, newest_section
 from .pdf_objects import Dictionary, Reference
 from .pdf_source import STREAM_LIMIT, Indirect
@@ -19,6 +19,7 @@ _MARK = re.compile(rb"\n%IndelibleUpdate (\d{1,18})\n\Z")
 """Right before the section. It names the place where the update begins."""
 _MARK_LENGTH = 48
 _OBJECTS_LIMIT = 16
+_OFFSET_LIMIT = 9_999_999_999
 _SPARE = 1024
 """Room that is left, so that texts may grow a little in place."""
 
@@ -67,6 +68,8 @@ class Update:
         return max(self.free_number, *(reference.number + 1 for reference in self.objects), 1)
 
     def _table(self, offsets: Mapping[Reference, int]) -> bytes:
+        if max(offsets.values()) > _OFFSET_LIMIT:
+            raise FileProblem(Reason.TOO_LARGE, "the file is too large for the kind of cross-references that it has")
         lines = [b"xref\n"]
         for span in _spans(offsets):
             lines.append(b"%d %d\n" % (span[0].number, len(span)))
@@ -106,7 +109,9 @@ def update_of(document: Document) -> Update:
     """Our update at the end of the file; one without objects if there is none, or if others have changed it."""
     try:
         return _found(document) or _none(document)
-    except FileProblem:
+    except FileProblem as problem:
+        if problem.reason not in (Reason.CORRUPT, Reason.UNSUPPORTED, Reason.TOO_LARGE):
+            raise
         return _none(document)
 
 

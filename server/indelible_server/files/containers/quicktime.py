@@ -55,6 +55,7 @@ class QuickTime(Container):
         self._movies: list[Node] = []
         self._end_of_movie = 0
         self._pointed_at: list[int] = []
+        self._tracks: list[Box] = []
         self._user_data: tuple[Node, int] | None = None
         self._spaces: list[Node] = []
         self._xmp: list[Node] = []
@@ -64,6 +65,8 @@ class QuickTime(Container):
                 self._top.append(found)
                 self._note(Node(found))
         except FileProblem as damage:
+            if damage.reason not in (Reason.CORRUPT, Reason.UNSUPPORTED, Reason.TOO_LARGE):
+                raise
             self.refuse(damage.reason, damage.message)
         if len(self._movies) != 1:
             self.refuse(Reason.CORRUPT, "the file has no movie header, or several")
@@ -92,18 +95,18 @@ class QuickTime(Container):
         if blocks.xmp is not None:
             changes += self._placed_xmp(blocks.xmp)
         changes = [change for change in changes if change.patch.old != change.patch.new]
-        # What is added at the end of a header comes before what is added behind it.
-        ordered: list[Change] = []
+        balances = [change for change in changes if not change.within]
         for header in {change.within[0] for change in changes if change.within}:
             inside = [change for change in changes if change.within[:1] == (header,)]
-            ordered += balanced(self.media, inside, self._spaces_of(header))
-        ordered += [change for change in changes if not change.within]
-        patches = patches_of(self.media, ordered)
+            balances += balanced(self.media, inside, self._spaces_of(header))
+        patches = patches_of(self.media, balances)
         shift = _Shift(patches)
-        if all(shift(start) == start for start in self._pointed_at):
-            return joined(self.media, patches)
-        patches += media_offsets.shifted(self.media, self._top, shift)
-        return tuple(sorted(patches, key=lambda patch: patch.offset))
+        # Tracks matter for themselves: encrypted ones hold tables that are pointed at.
+        media_move = any(shift(start) != start for start in self._pointed_at)
+        if media_move or any(shift(track.start) != track.start for track in self._tracks):
+            patches += media_offsets.shifted(self.media, self._top, shift)
+            patches.sort(key=lambda patch: patch.offset)
+        return tuple(patches) if media_move else joined(self.media, patches)
 
     def _spaces_of(self, header: Box) -> list[Node]:
         """The free space in a box at the top, and right behind it."""
@@ -116,10 +119,10 @@ class QuickTime(Container):
             if old is not None and old.box.kind == _USER_XMP:
                 return [replaced(self.media, old, packet)]
             return [self._added_to_movie(box(_USER_XMP, packet)), *([freed(self.media, old)] if old else [])]
-        fits = old is not None and (len(packet) + len(XMP_UUID) == old.box.length or old.box.end == self._end)
-        if old is not None and old.box.kind == UUID and fits:
-            return [replaced(self.media, old, XMP_UUID + packet)]
-        return [*self._added_at_top(box(UUID, XMP_UUID + packet)), *([freed(self.media, old)] if old else [])]
+        content = XMP_UUID + packet
+        if old is not None and old.box.kind == UUID and (len(content) == old.box.length or old.box.end == self._end):
+            return [replaced(self.media, old, content)]
+        return [*self._added_at_top(box(UUID, content)), *([freed(self.media, old)] if old else [])]
 
     def _added_to_movie(self, new: bytes) -> Change:
         """Behind what is in `moov/udta`, which is made where it is missing."""
@@ -129,10 +132,12 @@ class QuickTime(Container):
         return Change(Patch(self._end_of_movie, b"", box(b"udta", new)), self._movies[0].inside)
 
     def _added_at_top(self, new: bytes) -> list[Change]:
-        """In free space, or else behind the last box."""
+        """In free space that is not behind a header, which may need it; or else behind the last box."""
+        headers = {found.end for found in self._top if found.kind in (b"moov", b"meta")}
         for space in self._top:
             left = space.end - space.start - len(new)
-            if space.kind in FREE and (left == 0 or left >= HEAD) and is_blank(self.media, space, len(new)):
+            fits = space.kind in FREE and space.start not in headers and (left == 0 or left >= HEAD)
+            if fits and is_blank(self.media, space, len(new)):
                 rest = left.to_bytes(4, "big") + space.kind if left else b""
                 old = self.media.read(space.start, len(new) + len(rest))
                 return [Change(Patch(space.start, old, new + rest))]
@@ -152,7 +157,7 @@ class QuickTime(Container):
 
     def _note(self, node: Node) -> None:
         kind = node.box.kind
-        if kind not in _NOT_POINTED_AT:
+        if kind not in _NOT_POINTED_AT or (kind in FREE and not is_blank(self.media, node.box, 0)):
             self._pointed_at.append(node.box.start)
         if kind == b"ftyp":
             self._is_quicktime = self.media.read(node.box.data, 4) == _QUICKTIME
@@ -174,8 +179,7 @@ class QuickTime(Container):
             if kind == b"mvhd":
                 self._note_duration(node)
             elif kind == b"trak":
-                # Encrypted ones hold tables that are pointed at.
-                self._pointed_at.append(node.box.start)
+                self._tracks.append(node.box)
                 self._note_track(node)
             elif kind == b"meta":
                 self._note_meta(node)

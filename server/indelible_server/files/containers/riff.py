@@ -18,6 +18,7 @@ _CHARSET = b"CSET"
 class Riff(Chunked):
     """A WAV or an AVI file."""
 
+    places = "XMP; INFO and ID3 texts that are there"
     kinds = frozenset({PACKET, *_TAGS, b"LIST"})
 
     def __init__(self, media: MediaFile) -> None:

@@ -39,7 +39,7 @@ class Layout:
 def _decoded(raw: bytes) -> str:
     """A text in UTF-8, or in UTF-16 behind a byte order mark."""
     text = raw[2:].decode("utf-16-be", "replace") if raw.startswith(_BOM) else raw.decode("utf-8", "replace")
-    return text.rstrip("\0")
+    return text.partition("\0")[0]
 
 
 def _encoded_as(old: bytes, text: str) -> bytes:
@@ -96,14 +96,15 @@ def _data_written(content: bytes, texts: Sequence[str]) -> bytes:
     new, position = b"", 0
     first: Piece | None = None
     for kind, end, locale, payload in _data_atoms(content):
-        text = None if payload is None else _data_text(kind, payload)
-        if payload is not None and text is not None and first is None:
-            first = Piece(locale, text)
+        held = None if payload is None else _data_text(kind, payload)
+        if payload is not None and held is not None and first is None:
+            first = Piece(locale, held)
             new += b"".join(_data_atom(kind, locale, payload, text) for text in texts)
-        elif payload is not None and first is not None and same_text(text, first.text):
-            new += b"" if locale == first.language else _data_atom(kind, locale, payload, texts[0])
-        elif payload is None or first is None or locale != first.language:
+        elif payload is None or first is None:
             new += content[position:end]
+        elif locale != first.language:
+            repeats = same_text(held, first.text)
+            new += _data_atom(kind, locale, payload, texts[0]) if repeats else content[position:end]
         position = end
     return new + content[position:]
 

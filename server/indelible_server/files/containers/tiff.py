@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from ..exif import Exif
 from ..exif_file import FileExif
 from ..exif_writing import Ifd
 from ..media import MediaFile
-from ..plan import Patch
+from ..plan import Mode, Patch
 from ..problems import Reason
 from ..tiff import BYTE, LONG, UNDEFINED, Directory
 from ..tiff_file import TiffFile
@@ -22,14 +24,18 @@ _ONCE = (_XMP, _IPTC, _PHOTOSHOP, Ifd.EXIF, Ifd.GPS)
 _BYTES = (BYTE, 2, 6, UNDEFINED)
 _SENSOR_DATA = frozenset({32803, 34892})
 _MAKERS_COMPRESSIONS = frozenset({32767, 32769, 32770, 34713, 65000, 65535})
-_RAW_SIGNATURES = (b"CR\x02", b"IIII", b"MMMM")
+_RAW_SIGNATURES = re.compile(rb"CR\x02|IIII.waR|MMMMRaw", re.DOTALL)
 _DATASET = 0x1C
 
 
 class TiffImage(Container):
     """A TIFF file; a DNG if it says which version of DNG it is."""
 
+    ways = (Mode.PATCH, Mode.APPEND)
+    places = "XMP, Exif, IPTC"
+    remark = "IPTC is never begun in a DNG; files that are cut off, and raw files named .tif, go to a sidecar"
     takes_exif = True
+    xmp_yields = False
     iptc_apart = True
 
     def __init__(self, media: MediaFile) -> None:
@@ -69,10 +75,10 @@ class TiffImage(Container):
     @property
     def content(self) -> tuple[Range, ...]:
         """The image data of all pages."""
-        if not self._tiff.is_known:
+        if not self._tiff.has_all_pictures:
             return ()
         found: list[Range] = []
-        for start, end in sorted(self._tiff.pictures):
+        for start, end in sorted(piece for piece in self._tiff.pictures if piece[0] < piece[1]):
             if found and start <= sum(found[-1]):
                 found[-1] = (found[-1][0], max(end, sum(found[-1])) - found[-1][0])
             else:
@@ -118,7 +124,7 @@ class TiffImage(Container):
 
     def _is_raw(self) -> bool:
         """Whether the file is a maker's own, and named like a picture."""
-        if self.media.read(8, 4).startswith(_RAW_SIGNATURES) or self._tiff.image.first(_LEAF):
+        if _RAW_SIGNATURES.match(self.media.read(8, 8)) or self._tiff.image.first(_LEAF):
             return True
         return any(
             self._number(directory, _PHOTOMETRIC) in _SENSOR_DATA

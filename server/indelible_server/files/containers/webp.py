@@ -22,6 +22,7 @@ class WebP(Chunked):
     """A WebP file."""
 
     takes_exif = True
+    places = "XMP, Exif"
     spare = None
     kinds = frozenset({_EXIF, _XMP})
 
@@ -55,17 +56,15 @@ class WebP(Chunked):
 
     def set_blocks(self, blocks: Blocks) -> tuple[Patch, ...]:
         """The patches to Exif and XMP, and to the head, which a simple file is given."""
-        changes = []
-        head = self._head
+        changes, flags = [], self._head[0]
         if isinstance(blocks.exif, bytes):
             prefixed = self._exif is not None and self._content(self._exif).startswith(_EXIF_PREFIX)
             changes.append(Change(self._exif, _EXIF, (_EXIF_PREFIX if prefixed else b"") + blocks.exif))
+            flags |= _HAS_EXIF
         if blocks.xmp is not None:
             changes.append(Change(self._xmp, _XMP, blocks.xmp, is_packet=True))
-        flags = head[0]
-        flags |= _HAS_XMP if self._xmp or blocks.xmp is not None else 0
-        flags |= _HAS_EXIF if self._exif or isinstance(blocks.exif, bytes) else 0
-        head = bytes([flags]) + head[1:]
+            flags |= _HAS_XMP
+        head = bytes([flags]) + self._head[1:]
         if self._first.kind == _HEAD:
             return self._rewritten(changes, [Patch(self._first.data, self._head, head)])
         return self._rewritten(changes, [Patch(self._first.start, b"", chunk(_HEAD, head, self.order))])
