@@ -76,11 +76,11 @@ def test_of_a_large_file_little_is_read_and_written_again(library: Library, form
     reading = library.read(key)
     assert reading.format == format_name
     assert reading.identity.size == pytest.approx(size, abs=1)
-    reading, first = edit(library, key, reading, EVERYTHING)
+    reading, first = edit(library, key, reading, EVERYTHING | {"title": "T", "keywords": ["k"]})
     assert first.mode in (Mode.APPEND, Mode.REPLACE)
 
-    for number, title in enumerate(("Title", "A longer title than before", "T")):
-        changes: Tags = {"title": title, "keywords": [title, "same", f"k{number}"], "rating": number + 1}
+    for number, title in enumerate(("Title", "A longer title than before", "t")):
+        changes: Tags = {"title": title, "keywords": [title, "another", f"k{number}"], "rating": number + 1}
         reading, cost = edit(library, key, reading, changes)
         assert cost.mode in (Mode.PATCH, Mode.APPEND)
         assert 0 < cost.written <= WRITE_LIMIT
