@@ -22,7 +22,7 @@ from indelible_server.files.formats import UNKNOWN, format_of, kind_of
 from indelible_server.files.policy import Policy
 from indelible_server.standalone.work import Task, Worker
 from may_differ import may_differ
-from witnesses import FORMS, Seen, content_hash, exiftool, is_managed, mwg, wrong_mwg, wrong_values
+from witnesses import FORMS, Seen, content_hash, exiftool, is_managed, mwg, wrong_for_adobe, wrong_mwg, wrong_values
 
 PROGRAM = str(Path(sys.executable).with_name("indelibled"))
 FIRST: dict[str, Any] = {
@@ -72,6 +72,10 @@ SECOND = FIRST | {
     "taken_at": "2022-06-07T08:09:10",
 }
 THIRD = SECOND | {"title": "One alone"}
+UNDECODED = frozenset({"HEIC", "JPEG XL", "PDF", "PostScript", "Illustrator", "InDesign", "SVG", "CR3", "CRW", "X3F"})
+"""Formats that neither Pillow nor ffmpeg decode here: only ExifTool says whether a file is damaged."""
+UNSEEN = frozenset({"AIFF", "MP3"})
+"""Formats in which ExifTool does not read XMP everywhere."""
 ROUNDS: tuple[tuple[str, dict[str, Any], list[str]], ...] = (
     ("set", FIRST, []),
     ("change", SECOND, []),
@@ -95,7 +99,7 @@ class File:
     @property
     def damaged(self) -> bool:
         """Whether ExifTool finds an error in it, or nothing can decode it."""
-        return "ExifTool:Error" in self.before or not self.content
+        return "ExifTool:Error" in self.before or (self.format not in UNDECODED and not self.content)
 
     @property
     def outcome(self) -> str:
@@ -153,14 +157,21 @@ def run_rounds(files: list[File], work: Path) -> None:
         for each in files:
             check(each, name, tags, seen)
         if name == "set":
-            standard = mwg(work / "ours")
-            for each in files:
-                if each.outcome == "embedded" and not each.results[-1]["sidecar_path"]:
-                    each.faults += [f"MWG: {wrong}" for wrong in wrong_mwg(standard.get(each.copy, {}), tags)]
+            ask_others(files, tags, work)
     for result in write(work, assignments({}, [])):
         if result["bytes_written"]:
             by_path[result["path"]].faults.append("the same once more wrote something")
     undo(files, work)
+
+
+def ask_others(files: list[File], tags: dict[str, Any], work: Path) -> None:
+    """Readers by the rules of the Metadata Working Group, and Adobe's, must read the same."""
+    standard = mwg(work / "ours")
+    for each in files:
+        if each.outcome == "embedded" and not each.results[-1]["sidecar_path"]:
+            each.faults += [f"Adobe: {wrong}" for wrong in wrong_for_adobe(each.copy, tags)]
+            wrong_by_mwg = wrong_mwg(standard.get(each.copy, {}), tags, places(each))
+            each.faults += [f"MWG: {wrong}" for wrong in wrong_by_mwg]
 
 
 def undo(files: list[File], work: Path) -> None:
@@ -180,7 +191,12 @@ def watch(files: list[File], folder: Path) -> None:
     seen = exiftool(folder)
     for each in files:
         each.before = seen.get(each.copy, {})
-        each.content = content_hash(each.copy, kind_of(each.format))
+        each.content = "" if each.format in UNDECODED else content_hash(each.copy, kind_of(each.format))
+
+
+def places(each: File) -> bool:
+    """Whether a file has a list of places."""
+    return any("Location" in key for key in each.before if key.startswith("XMP-iptcExt:"))
 
 
 def untouched(files: list[File], by_path: dict[str, File], work: Path) -> None:
@@ -208,7 +224,7 @@ def check(each: File, name: str, tags: dict[str, Any], seen: dict[Path, Seen]) -
     if result["result"] == "embedded":
         held = tags if not sidecar else {key: tags.get(key) for key in FORMS if key in tags}
         each.faults += [f"{name}: {wrong}" for wrong in wrong_values(now, held)]
-        if tags and not sidecar and "XMP-dc:Title" not in now and "PDF:Title" not in now:
+        if tags and not sidecar and "XMP-dc:Title" not in now and each.format not in UNSEEN:
             each.faults.append(f"{name}: ExifTool sees no XMP")
     if sidecar:
         each.faults += [f"{name}: sidecar: {wrong}" for wrong in wrong_values(seen.get(Path(sidecar), {}), tags)]

@@ -18,11 +18,14 @@ TAGS = {
     r"XMP-xmp:MetadataDate": "set on every write, as XMP asks",
     r"(XMP-photoshop:LegacyIPTCDigest|XMP-(tiff|exif):NativeDigest)": "outdated by a change of what it covers",
     r"Photoshop:IPTCDigest": "follows the IPTC block",
-    r"IPTC:(CodedCharacterSet|ApplicationRecordVersion)": "all texts are UTF-8 after a change, and say so",
+    r"IPTC[0-9]*:(CodedCharacterSet|ApplicationRecordVersion)": "all texts are UTF-8 after a change, and say so",
     r"(IFD\d|SubIFD\d*|ExifIFD|MPImage\d|MPF\d|PreviewIFD|.*):(ThumbnailOffset|PreviewImageStart|OtherImageStart|"
     r"JpgFromRawStart|MPImageStart|StripOffsets|TileOffsets|MakerNoteOffset|.*Offsets?)": "a place in the file; what "
     "is there is compared by its content",
     r"(QuickTime|Jpeg2000|ICC_Profile|Track\d+):MediaData(Offset|Size)": "a place in the file",
+    r"File:ID3Size|FLAC:Padding|Meta:Free|QuickTime:Free": "room that metadata take, or leave",
+    r"Photoshop:Photoshop_Unknown_0x04(04|25)": "IPTC and its digest under a signature that ExifTool does not know",
+    r"RIFF:Unknown_ID3": "a whole ID3 tag that ExifTool does not take apart there; its frames are forms",
     r"File:PageCount": "counted by ExifTool",
     r"PDF:(Linearized|PDFVersion)": "a file with an increment is no longer linearized",
     r"ExifIFD:ExifVersion|GPS:GPSVersionID": "made with the directory that a position or a date needs",

@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 from PIL import Image, ImageSequence
 
@@ -107,15 +108,47 @@ _MWG = {
 }
 
 
-def wrong_mwg(seen: Seen, tags: Tags) -> Iterable[str]:
+def wrong_mwg(seen: Seen, tags: Tags, has_places: bool) -> Iterable[str]:
     """What such a reader sees differently."""
     for field, name in _MWG.items():
+        if field.startswith("place.") and has_places:
+            continue  # an entry of its own in a list of places is not ours, and is what such a reader sees
         if name in seen and not _says(field, name, seen[name], tags.get(field)):
             yield f"{name} is {seen[name][:60]!r}, not {tags.get(field)!r}"
 
 
+_ADOBE = {
+    "title": "{http://purl.org/dc/elements/1.1/}title",
+    "description": "{http://purl.org/dc/elements/1.1/}description",
+    "keywords": "{http://purl.org/dc/elements/1.1/}subject",
+    "creators": "{http://purl.org/dc/elements/1.1/}creator",
+    "copyright": "{http://purl.org/dc/elements/1.1/}rights",
+    "rating": "{http://ns.adobe.com/xap/1.0/}Rating",
+    "headline": "{http://ns.adobe.com/photoshop/1.0/}Headline",
+    "place.city": "{http://ns.adobe.com/photoshop/1.0/}City",
+}
+
+
+def wrong_for_adobe(path: Path, tags: Tags) -> Iterable[str]:
+    """What Adobe's toolkit (Debian: exempi) reads differently; nothing where it is not installed, or reads nothing."""
+    if shutil.which("exempi") is None:
+        return
+    done = subprocess.run(["exempi", "-x", str(path)], capture_output=True, check=False, timeout=60)
+    start, end = done.stdout.find(b"<x:xmpmeta"), done.stdout.rfind(b"</x:xmpmeta>")
+    if start < 0 or end < 0:
+        return
+    root = ET.fromstring(done.stdout[start : end + len(b"</x:xmpmeta>")])
+    for field, name in _ADOBE.items():
+        found = root.find(f".//{name}")
+        texts = [] if found is None else [text for text in found.itertext() if text.strip()]
+        value = "; ".join(texts) if isinstance(tags.get(field), list) else next(iter(texts), "")
+        if not _says(field, "", value, tags.get(field)):
+            yield f"{field} is {value[:60]!r}, not {tags.get(field)!r}"
+
+
 def is_managed(name: str) -> bool:
-    """Whether a tag is one that our fields are written to."""
+    """Whether a tag is one that our fields are written to; further IPTC blocks are numbered."""
+    name = re.sub(r"^IPTC[0-9]+:", "IPTC:", name)
     return re.sub(r"-[a-z]{2}(-[A-Z]{2})?$", "", name) in _MANAGED or re.fullmatch(FOLLOWERS, name) is not None
 
 
@@ -129,6 +162,12 @@ def wrong_values(seen: Seen, tags: Tags) -> Iterable[str]:
 
 def _says(field: str, name: str, value: str, wanted: Any) -> bool:
     text = _flat(value)
+    if name.startswith("ID3v1:") and not text:
+        return True  # it has no letters beyond Latin-1: what it cannot hold is blanked
+    if name == "Vorbis:Keywords":
+        return wanted is not None and text in [
+            _flat(word.split("|")[-1]) for word in wanted
+        ]  # the last of them is shown
     if wanted is None:
         return not text or (field == "rating" and text == "0")
     if field == "gps":
@@ -155,11 +194,10 @@ def _short(value: Any) -> str:
 
 
 def content_hash(path: Path, kind: str) -> str:
-    """A hash of every decoded picture, or of every stream of sound and video; empty if nothing can decode it."""
+    """A hash of every decoded picture, or of every stream of sound and video; empty if it cannot be decoded."""
     if kind in ("audio", "video"):
         return _streams(path)
-    # Pillow would start Ghostscript for these, which writes.
-    return "" if path.suffix.lower() in (".eps", ".ps", ".ai") else _pictures(path)
+    return _pictures(path)
 
 
 def _pictures(path: Path) -> str:

@@ -136,6 +136,17 @@ def test_undo_gives_back_each_write_in_turn(folder: Path) -> None:
     assert stray_files(folder) == []
 
 
+def test_a_file_that_is_named_twice_is_undone_once(folder: Path) -> None:
+    photo = make_photos(folder, 1)[0]
+    run("write", photo, "--set", "title=first")
+    first = photo.read_bytes()
+    run("write", photo, "--set", "title=second")
+
+    run("undo", photo, folder, folder / "." / photo.name)
+
+    assert photo.read_bytes() == first
+
+
 def test_undo_leaves_what_others_wrote(folder: Path) -> None:
     photo = make_photos(folder, 1)[0]
     run("write", photo, "--set", "title=first")

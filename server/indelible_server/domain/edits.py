@@ -72,7 +72,7 @@ def _checked(edit: Edit, custom_fields: Mapping[str, Any], at: str) -> Edit:
         if not edit.seconds or abs(edit.seconds) > SHIFT_LIMIT_S:
             raise invalid(f"{at}.by", "is zero or longer than 200 years")
         return Edit("shift", edit.field, seconds=edit.seconds)
-    if not field.is_list:
+    if not field.is_list or (field.most == 1 and edit.kind == "add"):
         raise invalid(f"{at}.field", f"{edit.field} holds one value: use set or clear")
     if edit.kind == "replace":
         old, new = field.check(f"{at}.from", edit.value), field.check(f"{at}.to", edit.to)

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import invalid
+from ..files import custom_forms
 from ..files.dates import InvalidDate, parse_date
+from ..files.policy import CustomForm
 from ..files.tags import Value
 
 LIST_LENGTH = 5_000
@@ -24,11 +26,15 @@ COUNTRY_CODE = re.compile(r"[A-Z]{2,3}\Z")
 
 @dataclass(frozen=True)
 class Field:
-    """A field's kind and the check of one of its values, which gives back the value as it is stored."""
+    """A field's kind and the check of one of its values, which gives back the value as it is stored.
+
+    A list has at most `most` values.
+    """
 
     name: str
     is_list: bool
     check: Callable[[str, Any], Any]
+    most: int = LIST_LENGTH
 
 
 def field_of(name: str, custom_fields: Mapping[str, Any], at: str) -> Field:
@@ -41,7 +47,8 @@ def field_of(name: str, custom_fields: Mapping[str, Any], at: str) -> Field:
                 reason="UNDECLARED_CUSTOM_FIELD",
                 name=name,
             )
-        return Field(name, True, _text(10_000))
+        form = custom_fields[name.removeprefix(CUSTOM)].form
+        return Field(name, True, _custom(form), LIST_LENGTH if form in custom_forms.LISTS else 1)
     if name not in FIELDS:
         known = ", ".join(sorted(FIELDS))
         raise invalid(at, f"there is no field {name!r}; the fields are {known}", reason="UNKNOWN_FIELD", name=name)
@@ -60,8 +67,8 @@ def check_values(field: Field, values: Any, at: str) -> list[str]:
     """The elements of a list field, each checked, doubles left out."""
     if not isinstance(values, list | tuple):
         raise invalid(at, "is a list field: give a list of values")
-    if len(values) > LIST_LENGTH:
-        raise invalid(at, f"has more than {LIST_LENGTH:,} values")
+    if len(values) > field.most:
+        raise invalid(at, f"has more than {field.most:,} value{'s' * (field.most > 1)}")
     checked = [field.check(f"{at}[{position}]", value) for position, value in enumerate(values)]
     return list(dict.fromkeys(checked))
 
@@ -79,6 +86,18 @@ def _text(length: int, *, lines: bool = True) -> Callable[[str, Any], str]:
         if found:
             raise invalid(at, f"has the control character U+{ord(found[0]):04X}")
         return value
+
+    return check
+
+
+def _custom(form: CustomForm) -> Callable[[str, Any], str]:
+    as_text = _text(10_000)
+
+    def check(at: str, value: Any) -> str:
+        try:
+            return custom_forms.checked(form, as_text(at, value))
+        except ValueError as error:
+            raise invalid(at, str(error)) from error
 
     return check
 

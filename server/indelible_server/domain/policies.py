@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import invalid
+from ..files.fields import TABLE_PROPERTIES
 from ..files.policy import Policy
 from ..files.tags import Tags, difference
 from ..storage.catalogs import Catalog
@@ -47,8 +48,8 @@ def to_write(policy: Policy, item: Item, tags: Tags) -> bool:
     if item.verified_at is None:
         return True
     homes = list(item.homes.values()) or [{}]
-    wrong = [difference(tags, home) - policy.excluded_fields for home in homes]
-    nowhere = set.intersection(*wrong)
+    wrong = [policy.leaving(difference(tags, home)) for home in homes]
+    nowhere = frozenset.intersection(*wrong)
     # What a home has no place for is not missing there if another home holds it.
     return any(name in nowhere or name in home for home, names in zip(homes, wrong, strict=True) for name in names)
 
@@ -59,6 +60,9 @@ def check_policy(policy: Mapping[str, Any]) -> dict[str, Any]:
         checked = Policy.from_json(policy)
     except (KeyError, TypeError, ValueError) as error:
         raise invalid("policy", str(error)) from error
+    for name, declared in checked.custom_fields.items():
+        if declared.qualified_name() in TABLE_PROPERTIES:
+            raise invalid("policy", f"custom_fields: {name} is a property of another field")
     for name in sorted(checked.excluded_fields):
         field_of(name, checked.custom_fields, "policy.excluded_fields")
     return checked.to_json()

@@ -125,6 +125,3 @@ DIGIKAM_COLOUR = _colour_number(
     ("none", "red", "orange", "yellow", "green", "blue", "purple", "gray", "black", "white")
 )
 PHOTOMECHANIC_COLOUR = _colour_number(("none", "purple", "red", "orange", "yellow", "green", "cyan", "blue", "gray"))
-CUSTOM_TEXT = Codec(
-    lambda value, _old, _policy: "; ".join(_texts(value)) or None, lambda raw, _policy: _texts([raw]) or None
-)

@@ -9,14 +9,17 @@ from typing import TypeVar
 from .containers.blocks import Blocks
 from .containers.container import Container
 from .exif import Exif
+from .fields import properties_of
 from .forms import Metadata
 from .iptc import Iptc
+from .namespaces import name
 from .photoshop import Resources
 from .policy import Policy
 from .problems import FileProblem, Reason
 from .xmp import PADDING, Packet
 
 Parsed = TypeVar("Parsed")
+_EXTENDED = name("xmpNote:HasExtendedXMP")
 _NUMBER = 4
 
 
@@ -45,7 +48,8 @@ class Embedded:
             xmp=self._xmp(container, gained),
             exif=exif,
             resources=resources,
-            iptc=iptc if container.iptc_apart and is_apart else None,
+            iptc=iptc[0] if iptc and container.iptc_apart and is_apart else None,
+            further_iptc=self._further_iptc(container, iptc),
             texts=self.metadata.texts.changed if self.metadata.texts else {},
         )
 
@@ -62,23 +66,34 @@ class Embedded:
             return None
         return exif if exif is container.exif else exif.to_bytes()
 
-    def _iptc(self, container: Container, policy: Policy) -> bytes | None:
-        iptc = self.metadata.iptc
-        if iptc is None or not (iptc.changed or self.metadata.iptc_is_newer):
-            return None
-        data = iptc.to_bytes(policy.legacy_charset)
+    def _iptc(self, container: Container, policy: Policy) -> list[bytes]:
+        """The IPTC blocks as they are to be; none if none of them changes."""
+        metadata = self.metadata
+        blocks = [metadata.iptc, *metadata.further_iptc] if metadata.iptc else []
+        if not metadata.iptc_is_newer and not any(block.changed for block in blocks):
+            return []
+        found = [block.to_bytes(policy.legacy_charset) for block in blocks]
         # Where it is stored as numbers it has zeros behind it, and the digest counts them.
-        return data + bytes(-len(data) % _NUMBER) if container.iptc_apart else data
+        return [data + bytes(-len(data) % _NUMBER) for data in found] if container.iptc_apart else found
 
-    def _resources(self, container: Container, iptc: bytes | None) -> bytes | None:
-        if iptc is None:
+    def _resources(self, container: Container, iptc: list[bytes]) -> bytes | None:
+        if not iptc:
             return None
         if container.iptc_apart:
-            return self.resources.renewed(iptc) if self.resources else None
-        return (self.resources or Resources([])).with_iptc(iptc)
+            return self.resources.renewed(iptc[0]) if self.resources else None
+        ours = iptc if self.metadata.begun_iptc else iptc[: self._in_resources]
+        return (self.resources or Resources([])).with_iptc(*ours) if ours else None
+
+    def _further_iptc(self, container: Container, iptc: list[bytes]) -> tuple[bytes, ...]:
+        return () if container.iptc_apart or self.metadata.begun_iptc else tuple(iptc[self._in_resources :])
+
+    @property
+    def _in_resources(self) -> int:
+        """How many IPTC blocks the resources hold."""
+        return len(self.resources.iptc_blocks) if self.resources else 0
 
 
-def open_blocks(container: Container | None) -> Embedded:
+def open_blocks(container: Container | None, policy: Policy) -> Embedded:
     """Parse all blocks, each for itself."""
     embedded = Embedded()
     if container is None:
@@ -86,29 +101,53 @@ def open_blocks(container: Container | None) -> Embedded:
     damage = embedded.damage
     resources = _try(Resources.parse, container.resources, damage)
     embedded.resources = resources
-    iptc = _iptc_block(container, resources, damage)
+    places = _iptc_places(container, resources, damage)
+    iptc = [block for block in (_try(Iptc.parse, place, damage) for place in places) if block]
     embedded.metadata = Metadata(
         xmp=_try(Packet.parse, container.xmp, damage),
         exif=container.exif if isinstance(container.exif, Exif) else _try(Exif.parse, container.exif, damage),
-        iptc=_try(Iptc.parse, iptc, damage),
+        iptc=next(iter(iptc), None),
+        further_iptc=tuple(iptc[1:]),
         texts=container.texts,
         takes_xmp=container.takes_xmp,
         xmp_props=container.xmp_props,
         takes_exif=container.takes_exif,
         takes_iptc=container.takes_iptc,
-        iptc_is_newer=resources is not None and iptc is not None and resources.is_older_than(iptc),
+        iptc_is_newer=resources is not None and resources.is_older_than(*places),
     )
+    try:
+        _look_into_extended_xmp(embedded.metadata, container, policy)
+    except FileProblem as problem:
+        damage.append(problem)
     return embedded
 
 
-def _iptc_block(container: Container, resources: Resources | None, damage: list[FileProblem]) -> bytes | None:
-    """The IPTC block. Where there are two, they must say the same, since only one of them is read."""
-    apart, among = container.iptc, resources.iptc if resources else None
-    if apart is None or among is None:
-        return among if apart is None else apart
-    if apart.rstrip(b"\0") != among.rstrip(b"\0"):
+def _look_into_extended_xmp(metadata: Metadata, container: Container, policy: Policy) -> None:
+    """Take in what extended XMP says of our fields; raises `FileProblem` if it does, or if that cannot be told.
+
+    It stays as it is while the main packet changes, so nothing in it may have to change.
+    """
+    guid = metadata.xmp.text(_EXTENDED) if metadata.xmp else None
+    data = container.extended_xmp(guid) if guid else None
+    if data is None:
+        return
+    extension = Packet.parse(data)
+    names = extension.names()
+    if names & properties_of(policy):
+        metadata.packet().take_in(extension)
+        metadata.names |= names
+        raise FileProblem(Reason.UNSUPPORTED, "a part of the tags is in the file's extended XMP")
+
+
+def _iptc_places(container: Container, resources: Resources | None, damage: list[FileProblem]) -> list[bytes]:
+    """The IPTC blocks. Where one is kept twice, both must say the same, since only one of them is read."""
+    apart, among = container.iptc, list(resources.iptc_blocks) if resources else []
+    if not container.iptc_apart:
+        return [*among, *container.further_iptc]
+    found = [*([] if apart is None else [apart]), *among]
+    if any(block.rstrip(b"\0") != found[0].rstrip(b"\0") for block in found):
         damage.append(FileProblem(Reason.UNSUPPORTED, "the file has two IPTC blocks that differ"))
-    return apart
+    return found[:1]
 
 
 def _try(parse: Callable[[bytes], Parsed], data: bytes | None, damage: list[FileProblem]) -> Parsed | None:

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
-from . import codecs, exif_values, keywords
+from . import codecs, custom_forms, exif_values, keywords
 from .exif import Ifd
 from .exif_forms import ExifDate, ExifForm, ExifPosition
 from .forms import Block, Form, Metadata, Rule, Shape, XmpForm, xmp
 from .iptc_forms import COUNTRY, IptcDate, IptcForm, IptcKeywords
+from .keyword_trees import CATEGORIES, KeywordHierarchy
 from .mail_dates import MAIL_DATE
 from .namespaces import name
 from .policy import CustomField, CustomForm, Policy
@@ -32,13 +33,14 @@ from .text_forms import (
     in_roman,
     in_windows,
 )
-from .texts import TextKind
+from .texts import COMMENTS, TextKind
 
 _NATIVE_FIRST = frozenset({"gps", "taken_at"})
 """Fields that cameras know best: read from Exif first."""
-P, F, E = Rule.PRIMARY, Rule.PRESENT, Rule.FOLLOWER
+P, F, C, E = Rule.PRIMARY, Rule.PRESENT, Rule.COMPATIBLE, Rule.FOLLOWER
 ID3, VORBIS, QUICKTIME, PNG = TextKind.ID3, TextKind.VORBIS, TextKind.QUICKTIME, TextKind.PNG
-PDF, RIFF, AIFF, SVG = TextKind.PDF, TextKind.RIFF, TextKind.AIFF, TextKind.SVG
+PDF, RIFF, AIFF = TextKind.PDF, TextKind.RIFF, TextKind.AIFF
+SVG, JPEG = TextKind.SVG, TextKind.JPEG
 _KEYS = "Keys:com.apple.quicktime."
 TEXT, ALT, BAG, SEQ = Shape.TEXT, Shape.ALT, Shape.BAG, Shape.SEQ
 
@@ -68,6 +70,10 @@ class Field:
         """The field's value by the reading rule. `base` are the tags that were last verified here, if known."""
         return next(self._values(metadata, policy, base), None)
 
+    def forms_in(self, metadata: Metadata) -> tuple[Form, ...]:
+        """The forms in a home: those in IPTC are there once more for each further block."""
+        return tuple(_spread(self.forms, metadata))
+
     def complete(self, metadata: Metadata, value: Value | None, policy: Policy) -> Value | None:
         """The value with what must be kept beside it although the field does not show it."""
         return value
@@ -87,6 +93,7 @@ def in_reading_order(
     field: str, sources: Sequence[Form], metadata: Metadata, policy: Policy, base: Tags | None
 ) -> Sequence[Form]:
     """The forms that a field is read from: first what other programs are known to have changed alone."""
+    sources = [*_spread(sources, metadata)] if metadata.further_iptc else sources
     if field in _NATIVE_FIRST:
         return sources
     newer = _newer_iptc(field, sources, metadata, policy) if metadata.iptc_is_newer else []
@@ -115,6 +122,13 @@ def _changed_texts(field: str, sources: Sequence[Form], metadata: Metadata, poli
         and form.is_present(metadata)
         and not same(field, form.read(metadata, policy), form.expected(metadata, base, policy))
     ]
+
+
+def _spread(forms: Iterable[Form], metadata: Metadata) -> Iterator[Form]:
+    for form in forms:
+        yield form
+        if isinstance(form, IptcForm | IptcDate):
+            yield from (replace(form, place=place + 1) for place in range(len(metadata.further_iptc)))
 
 
 class Keywords(Field):
@@ -186,10 +200,12 @@ def _place(field: str, prop: str, part: str, iptc: IptcForm, codec: codecs.Codec
 WIDE, NUMBER = exif_values.WIDE, exif_values.NUMBER
 PATH_LISTS = (
     xmp("lr:hierarchicalSubject", P, BAG, keywords.PATHS),
-    xmp("digiKam:TagsList", F, SEQ, keywords.SLASHES),
-    xmp("MicrosoftPhoto:LastKeywordXMP", F, BAG, keywords.SLASHES),
-    xmp("MicrosoftPhoto:LastKeywordIPTC", F, BAG, keywords.SLASHES),
-    xmp("mediapro:CatalogSets", F, BAG, keywords.PIPES),
+    xmp("digiKam:TagsList", C, SEQ, keywords.SLASHES),
+    xmp("MicrosoftPhoto:LastKeywordXMP", C, BAG, keywords.SLASHES),
+    xmp("MicrosoftPhoto:LastKeywordIPTC", C, BAG, keywords.SLASHES),
+    xmp("mediapro:CatalogSets", C, BAG, keywords.PIPES),
+    xmp("acdsee:categories", C, TEXT, CATEGORIES),
+    KeywordHierarchy(),
 )
 FLAT_LISTS = (
     xmp("dc:subject", P, BAG, keywords.FLAT),
@@ -267,6 +283,7 @@ FIELDS: Mapping[str, Field] = {
                 TextForm(RIFF, "ICMT", F, in_windows()),
                 TextForm(AIFF, "ANNO", F, in_roman()),
                 TextForm(SVG, "desc", E),
+                *(TextForm(JPEG, comment, E) for comment in COMMENTS),
             ),
         ),
         Keywords("keywords", (*PATH_LISTS, *FLAT_LISTS)),
@@ -420,20 +437,20 @@ IN_IPTC = frozenset(field.name for field in FIELDS.values() if any(form.rule is 
 """The fields that an IPTC block is to hold."""
 
 _CUSTOM_SHAPES = {CustomForm.LANG_ALT: ALT, CustomForm.BAG: BAG, CustomForm.SEQ: SEQ}
-TABLE_PROPERTIES = frozenset(
-    form.prop for field in FIELDS.values() for form in field.forms if isinstance(form, XmpForm)
-)
+TABLE_PROPERTIES = frozenset(name for field in FIELDS.values() for form in field.forms for name in form.props or ())
+"""The XMP properties in which a field is."""
 
 
 @lru_cache(maxsize=1024)
 def _custom(field: str, declared: CustomField) -> Field:
     shape = _CUSTOM_SHAPES.get(declared.form, TEXT)
-    codec = codecs.LIST if shape in (BAG, SEQ) else codecs.CUSTOM_TEXT
-    prop = f"{{{declared.namespace_uri}}}{declared.property}"
-    return Field(field, (XmpForm(prop, P, shape, codec, prefix=declared.prefix),))
+    codec = custom_forms.codec_of(declared.form)
+    return Field(field, (XmpForm(declared.qualified_name(), P, shape, codec, prefix=declared.prefix),))
 
 
-_NAMES = frozenset(name for field in FIELDS.values() for form in field.forms for name in form.props or ())
+def properties_of(policy: Policy) -> frozenset[str]:
+    """The XMP properties in which a catalog's fields are."""
+    return TABLE_PROPERTIES | {declared.qualified_name() for declared in policy.custom_fields.values()}
 
 
 @lru_cache(maxsize=1024)
@@ -447,7 +464,7 @@ def fields_in(metadata: Metadata, policy: Policy) -> Mapping[str, Field]:
 
     Files of one kind have the same properties, so that the choice is made once for all of them.
     """
-    found = _fields_among(metadata.blocks, _NAMES & metadata.names)
+    found = _fields_among(metadata.blocks, TABLE_PROPERTIES & metadata.names)
     if not policy.custom_fields:
         return found
     return {**found, **{key: field for key, field in fields_of(policy).items() if key not in FIELDS}}

@@ -16,6 +16,8 @@ def fingerprint(media: MediaFile, content: Sequence[tuple[int, int]]) -> str:
     Two files with the same one are taken for the same picture only together with their size or names: in between,
     nothing is read.
     """
+    # Of a damaged file, the end may be before the beginning.
+    content = [(offset, length) for offset, length in content if length > 0]
     total = sum(length for _, length in content)
     if not total:
         return ""

@@ -10,7 +10,7 @@ from .codecs import TEXT, Codec, Raw
 from .exif import Exif
 from .iptc import Iptc
 from .namespaces import name
-from .policy import IptcRule, Policy
+from .policy import CompatLists, IptcRule, Policy
 from .tags import Value, same
 from .texts import TextKind, Texts
 from .xmp import Array, Packet
@@ -20,12 +20,14 @@ class Rule(StrEnum):
     """When a form is written.
 
     PRIMARY always; BLOCK if its block is there, or is to be made; PRESENT if the form itself is there, blank included;
-    FOLLOWER only if it held the field's old value. Where a block cannot be, nothing in it is written.
+    COMPATIBLE as PRESENT, if the policy does not say otherwise; FOLLOWER only if it held the field's old value. Where a
+    block cannot be, nothing in it is written.
     """
 
     PRIMARY = "P"
     BLOCK = "B"
     PRESENT = "F"
+    COMPATIBLE = "C"
     FOLLOWER = "E"
 
 
@@ -41,6 +43,8 @@ class Block(StrEnum):
 class Metadata:
     """What one home carries, parsed. Blocks that are None are not there; `texts` are the container's own.
 
+    `further_iptc` are blocks that the file has beside the main one, for whatever reason; `begun_iptc` says that the
+    main one is new. `exif_is_full` says that nothing more fits into Exif: what changes is removed from there.
     `takes_xmp`, `takes_exif` and `takes_iptc` say whether a home without such a block could have one. `iptc_is_newer`
     says that IPTC was changed by a program that left XMP alone, so that it is what the file means. `xmp_props` are the
     only properties that XMP may have, where a standard says so.
@@ -49,12 +53,15 @@ class Metadata:
     xmp: Packet | None = None
     exif: Exif | None = None
     iptc: Iptc | None = None
+    further_iptc: tuple[Iptc, ...] = ()
     texts: Texts | None = None
     takes_xmp: bool = True
     xmp_props: frozenset[str] | None = None
     takes_exif: bool = False
     takes_iptc: bool = False
     iptc_is_newer: bool = False
+    begun_iptc: bool = False
+    exif_is_full: bool = False
     names: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -76,6 +83,14 @@ class Metadata:
         """The Exif block, made if there is none."""
         self.exif = self.exif or Exif.empty()
         return self.exif
+
+    def iptc_block(self, place: int = 0) -> Iptc:
+        """The IPTC block at this place among all; the main one is made if there is none."""
+        if place:
+            return self.further_iptc[place - 1]
+        if self.iptc is None:
+            self.iptc, self.begun_iptc = Iptc.empty(), True
+        return self.iptc
 
     def has(self, block: Block | TextKind, policy: Policy) -> bool:
         """Whether a block is there, or is to be made for what is primary in it."""
@@ -218,9 +233,18 @@ def follows(form: Form, metadata: Metadata, field_name: str, old: Value | None, 
     """Whether a form is to be written when its field changes from `old`."""
     if form.rule in (Rule.PRIMARY, Rule.BLOCK):
         return metadata.takes(form, policy)
+    if form.rule is Rule.COMPATIBLE and policy.compat_lists is CompatLists.ALWAYS:
+        return metadata.takes(form, policy)
     if not form.is_present(metadata):
         return False
     return form.rule is not Rule.FOLLOWER or echoes(form, metadata, field_name, old, policy)
+
+
+def value_for(form: Form, metadata: Metadata, value: Value | None, policy: Policy) -> Value | None:
+    """What of a value is to be written into a form; None if the form is to go."""
+    if form.rule is Rule.COMPATIBLE and policy.compat_lists is CompatLists.REMOVE:
+        return None
+    return None if form.block is Block.EXIF and metadata.exif_is_full else value
 
 
 def comes_back(form: Form, metadata: Metadata, new: Value | None, policy: Policy) -> bool:

@@ -10,7 +10,6 @@ from .codecs import TEXT, Codec
 from .countries import three_letters
 from .dates import InvalidDate, PartialDate, parse_date
 from .forms import Block, Metadata, Rule
-from .iptc import Iptc
 from .namespaces import name
 from .policy import IptcRule, Policy
 from .tags import Value, tidy, unique
@@ -25,21 +24,28 @@ def cut(text: str, limit: int) -> str:
     return text if len(data) <= limit else tidy(data[:limit].decode("utf-8", "ignore"))
 
 
-def _begun(metadata: Metadata) -> Iptc:
-    """The block to write into."""
-    metadata.iptc = metadata.iptc or Iptc.empty()
-    return metadata.iptc
+def _is_in(metadata: Metadata, place: int, *numbers: int) -> bool:
+    """Whether the block at this place has a dataset of one of these numbers."""
+    return metadata.iptc is not None and any(metadata.iptc_block(place).has(number) for number in numbers)
+
+
+def _texts_in(metadata: Metadata, place: int, number: int, policy: Policy) -> list[str]:
+    return metadata.iptc_block(place).texts(number, policy.legacy_charset) if metadata.iptc else []
 
 
 @dataclass(frozen=True)
 class IptcForm:
-    """The datasets of one number: one text or, if `many`, a list of texts, each cut to `limit` bytes."""
+    """The datasets of one number: one text or, if `many`, a list of texts, each cut to `limit` bytes.
+
+    `place` says in which of the file's IPTC blocks; the main one is the first.
+    """
 
     number: int
     limit: int
     codec: Codec = TEXT
     many: bool = False
     rule: Rule = Rule.BLOCK
+    place: int = 0
 
     block: ClassVar[Block] = Block.IPTC
     props: ClassVar[frozenset[str] | None] = None
@@ -49,7 +55,7 @@ class IptcForm:
         return self.rule is not Rule.FOLLOWER
 
     def is_present(self, metadata: Metadata) -> bool:
-        return metadata.iptc is not None and metadata.iptc.has(self.number)
+        return _is_in(metadata, self.place, self.number)
 
     def read(self, metadata: Metadata, policy: Policy) -> Value | None:
         texts = self._texts(metadata, policy)
@@ -58,7 +64,7 @@ class IptcForm:
     def write(self, metadata: Metadata, value: Value | None, old: Value | None, policy: Policy) -> None:
         wanted = None if policy.iptc is IptcRule.REMOVE else value
         if self.is_present(metadata) or wanted is not None:
-            _begun(metadata).set_texts(self.number, self._encoded(metadata, wanted, policy))
+            metadata.iptc_block(self.place).set_texts(self.number, self._encoded(metadata, wanted, policy))
 
     def expected(self, metadata: Metadata, value: Value | None, policy: Policy) -> Value | None:
         texts = self._encoded(metadata, value, policy)
@@ -78,7 +84,7 @@ class IptcForm:
         return []
 
     def _texts(self, metadata: Metadata, policy: Policy) -> list[str]:
-        return metadata.iptc.texts(self.number, policy.legacy_charset) if metadata.iptc else []
+        return _texts_in(metadata, self.place, self.number, policy)
 
 
 @dataclass(frozen=True)
@@ -100,6 +106,7 @@ class IptcDate:
     date: int
     time: int
     rule: Rule = Rule.BLOCK
+    place: int = 0
 
     block: ClassVar[Block] = Block.IPTC
     props: ClassVar[frozenset[str] | None] = None
@@ -109,7 +116,7 @@ class IptcDate:
         return self.rule is not Rule.FOLLOWER
 
     def is_present(self, metadata: Metadata) -> bool:
-        return metadata.iptc is not None and (metadata.iptc.has(self.date) or metadata.iptc.has(self.time))
+        return _is_in(metadata, self.place, self.date, self.time)
 
     def read(self, metadata: Metadata, policy: Policy) -> Value | None:
         texts = [self._text(metadata, number, policy) for number in (self.date, self.time)]
@@ -120,14 +127,15 @@ class IptcDate:
         if not self.is_present(metadata) and wanted is None:
             return
         date, time = _encoded_date(wanted)
-        _begun(metadata).set_texts(self.date, [date] if date else [])
-        _begun(metadata).set_texts(self.time, [time] if time else [])
+        block = metadata.iptc_block(self.place)
+        block.set_texts(self.date, [date] if date else [])
+        block.set_texts(self.time, [time] if time else [])
 
     def expected(self, metadata: Metadata, value: Value | None, policy: Policy) -> Value | None:
         return _decoded_date(*_encoded_date(value))
 
     def _text(self, metadata: Metadata, number: int, policy: Policy) -> str:
-        texts = metadata.iptc.texts(number, policy.legacy_charset) if metadata.iptc else []
+        texts = _texts_in(metadata, self.place, number, policy)
         return tidy(texts[0]) if texts else ""
 
 

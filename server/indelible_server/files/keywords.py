@@ -11,10 +11,18 @@ from .tags import SEPARATOR, levels, tidy, unique
 
 
 def combine(paths: Sequence[str], flat: Sequence[str], policy: Policy) -> list[str]:
-    """The keywords that a list of paths and a flat list say together: paths first, then what is no level of one."""
-    known = {key for keyword in paths for key in _keys_below(keyword)}
-    words = [keyword for keyword in flat if _key(keyword) not in known]
-    return [keyword for keyword in unique("keywords", [*paths, *words]) if not policy.is_private(keyword)]
+    """The keywords that a list of paths and a flat list say together: paths first, then what is no level of one.
+
+    Where the list of paths holds single words too, the order of the flat list counts.
+    """
+    found = ordered([*filter(_is_path, paths), *flat, *paths])
+    return [keyword for keyword in meant(found) if not policy.is_private(keyword)]
+
+
+def meant(keywords: Sequence[str]) -> list[str]:
+    """The keywords without the single ones that are a level of another: files cannot tell whether those are meant."""
+    known = _levels_of_paths(keywords)
+    return [keyword for keyword in keywords if _is_path(keyword) or _key(keyword) not in known]
 
 
 def ordered(keywords: Iterable[str]) -> list[str]:
@@ -37,8 +45,9 @@ def _key(keyword: str) -> str:
 
 
 def _keys_below(keyword: str) -> set[str]:
-    """Each level of a path, and the path itself, as they may stand in a flat list."""
-    return {level.casefold() for level in levels(keyword)} | {_key(keyword)}
+    """Each level of a path, and the path itself, as they may stand in a flat list; Windows has slashes in it."""
+    path = [level.casefold() for level in levels(keyword)]
+    return {*path, SEPARATOR.join(path), "/".join(path)}
 
 
 def _is_path(keyword: str) -> bool:
@@ -70,7 +79,9 @@ def _encode_flat(value: Any, old: Raw | None, policy: Policy) -> list[str] | Non
 
 
 def _flat_list(value: Any, present: Sequence[str], form: FlatForm, policy: Policy) -> list[str]:
-    wanted = [part for keyword in value for part in _flat(keyword, form) if not policy.is_private(keyword)]
+    # What files cannot tell for sure comes last, as it will when it is kept as something that was there.
+    told = [*meant(value), *value]
+    wanted = [part for keyword in told for part in _flat(keyword, form) if not policy.is_private(keyword)]
     needed = {key for keyword in value for key in _keys_below(keyword)}
     kept = [keyword for keyword in present if _key(keyword) in needed or policy.is_private(keyword)]
     # Words that are levels come first: they are not read as keywords of their own, so their place must not count.
@@ -79,7 +90,7 @@ def _flat_list(value: Any, present: Sequence[str], form: FlatForm, policy: Polic
 
 
 def _encode_slashes(value: Any, old: Raw | None, policy: Policy) -> list[str] | None:
-    shown = [keyword for keyword in value if not policy.is_private(keyword)]
+    shown = [keyword for keyword in meant(value) if not policy.is_private(keyword)]
     kept = _private(_decode_slashes(old or [], policy) or [], policy)
     paths = [levels(keyword) for keyword in unique("keywords", [*shown, *kept])]
     # A level with a slash cannot be told from two levels here.
@@ -87,7 +98,7 @@ def _encode_slashes(value: Any, old: Raw | None, policy: Policy) -> list[str] | 
 
 
 def _encode_pipes(value: Any, old: Raw | None, policy: Policy) -> list[str] | None:
-    shown = [keyword for keyword in value if not policy.is_private(keyword)]
+    shown = [keyword for keyword in meant(value) if not policy.is_private(keyword)]
     return _spelled([*shown, *_private(old or [], policy)], old or []) or None
 
 

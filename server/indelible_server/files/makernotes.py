@@ -9,9 +9,10 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from .media import MediaFile
-from .problems import FileProblem
+from .problems import FileProblem, Reason
 from .tiff import ENTRY, SIZES, Tiff
 
 _NOTE = 0x927C
@@ -62,8 +63,27 @@ class _Note:
     bases: tuple[int, ...]
 
 
-def beyond(media: MediaFile, start: int, end: int) -> list[int]:
-    """The offsets in the file of pictures behind `end` that the notes of the Exif block at `start` point at."""
+@dataclass(frozen=True)
+class Pointer:
+    """A number at `at` in the file, `old` as it stands there, by which a note points at the picture at `target`."""
+
+    at: int
+    old: bytes
+    order: str
+    target: int
+    exact: bool
+
+    def moved(self, growth: int) -> bytes:
+        """The number after the picture has moved; raises `FileProblem` (UNSUPPORTED) if it cannot be told for sure."""
+        (number,) = struct.unpack(f"{self.order}I", self.old)
+        # Where the picture only begins close to the place, it may be mere chance that the number means it.
+        if not self.exact or not 0 <= number + growth <= 0xFFFFFFFF:
+            raise FileProblem(Reason.UNSUPPORTED, "the camera's notes point at a picture that would move")
+        return struct.pack(f"{self.order}I", number + growth)
+
+
+def pointers(media: MediaFile, start: int, end: int) -> list[Pointer]:
+    """The numbers in the notes of the Exif block at `start` that point at pictures behind `end`."""
     block = media.read(start, end - start)
     try:
         tiff = Tiff(block)
@@ -72,14 +92,24 @@ def beyond(media: MediaFile, start: int, end: int) -> list[int]:
     at = _note_in(tiff)
     if at is None:
         return []
-    targets = dict.fromkeys(
-        start + base + number
+    likely = dict.fromkeys(
+        (place, note.order, start + base + number)
         for note in _readings(block, at)
-        for number in _numbers(note, _first_directory(note), _DEPTH)
+        for place, number in _numbers(note, _first_directory(note), _DEPTH)
         for base in note.bases
         if end <= start + base + number < media.size
     )
-    return [target for target in list(targets)[:_READS_LIMIT] if _is_picture(media, target)]
+    found = []
+    for place, order, target in islice(likely, _READS_LIMIT):
+        picture = _picture_at(media, target)
+        if picture is not None:
+            found.append(Pointer(start + place, block[place : place + 4], order, target, picture))
+    return found
+
+
+def beyond(media: MediaFile, start: int, end: int) -> list[int]:
+    """The offsets in the file of the pictures behind `end` that these notes point at."""
+    return [pointer.target for pointer in pointers(media, start, end)]
 
 
 def extents(tiff: Tiff) -> list[tuple[int, int]]:
@@ -93,7 +123,7 @@ def extents(tiff: Tiff) -> list[tuple[int, int]]:
     return [
         (origin + offset, origin + offset + size)
         for note in _readings(block, 0)
-        for _, _, size, offset in _entries(note, _first_directory(note))
+        for _, _, _, size, offset in _entries(note, _first_directory(note))
         if size > _INLINE
     ]
 
@@ -104,10 +134,12 @@ def _note_in(tiff: Tiff) -> int | None:
     return entry.at if entry else None
 
 
-def _is_picture(media: MediaFile, at: int) -> bool:
-    """Whether a JPEG begins here, also behind a short header, or with a first byte that the camera has spoiled."""
+def _picture_at(media: MediaFile, at: int) -> bool | None:
+    """Whether a JPEG begins just here, be its first byte spoiled by the camera; None if none begins close by either."""
     head = media.read(at, _HEAD)
-    return head[1:3] == _JPEG or b"\xff\xd8\xff" in head
+    if head[1:3] == _JPEG:
+        return True
+    return False if b"\xff\xd8\xff" in head else None
 
 
 def _readings(block: bytes, at: int) -> Iterable[_Note]:
@@ -127,21 +159,21 @@ def _first_directory(note: _Note) -> int:
     return note.at + _known(note.block, note.at)[0]
 
 
-def _entries(note: _Note, at: int) -> Iterator[tuple[int, int, int, int]]:
-    """Tag, kind, size of the value, and the number in its place, of each entry of a directory."""
+def _entries(note: _Note, at: int) -> Iterator[tuple[int, int, int, int, int]]:
+    """Where its value stands, tag, kind, size of the value, and the number in its place, of each entry."""
     count = _number(note, at, "H")
     if count is None or not 0 < count <= _ENTRIES_LIMIT:
         return
     for place in range(at + 2, min(at + 2 + ENTRY * count, len(note.block) - ENTRY + 1), ENTRY):
         tag, kind, length, value = struct.unpack_from(f"{note.order}HHII", note.block, place)
-        yield tag, kind, SIZES.get(kind, 0) * length, value
+        yield place + ENTRY - _INLINE, tag, kind, SIZES.get(kind, 0) * length, value
 
 
-def _numbers(note: _Note, at: int, depth: int) -> Iterator[int]:
-    """All numbers in a directory, and in those below it, that could be offsets."""
-    for tag, kind, size, value in _entries(note, at):
+def _numbers(note: _Note, at: int, depth: int) -> Iterator[tuple[int, int]]:
+    """All numbers in a directory, and in those below it, that could be offsets, and where they stand in the block."""
+    for place, tag, kind, size, value in _entries(note, at):
         if size > _INLINE or kind in _POINTERS:
-            yield value
+            yield place, value
         if kind in _POINTERS and _INLINE < size <= _LONGEST:
             yield from _array(note, value, size // _INLINE)
         if depth and (kind == _DIRECTORY or tag in _SUB_DIRECTORIES):
@@ -149,12 +181,12 @@ def _numbers(note: _Note, at: int, depth: int) -> Iterator[int]:
                 yield from _numbers(note, base + value, depth - 1)
 
 
-def _array(note: _Note, offset: int, length: int) -> Iterator[int]:
+def _array(note: _Note, offset: int, length: int) -> Iterator[tuple[int, int]]:
     for base in note.bases:
-        for index in range(length):
-            number = _number(note, base + offset + 4 * index, "I")
+        for place in range(base + offset, base + offset + 4 * length, 4):
+            number = _number(note, place, "I")
             if number is not None:
-                yield number
+                yield place, number
 
 
 def _number(note: _Note, at: int, code: str) -> int | None:

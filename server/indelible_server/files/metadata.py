@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from .fields import IN_IPTC, fields_in, fields_of
-from .forms import Metadata, Rule, comes_back, follows
+from .forms import Metadata, Rule, comes_back, follows, value_for
 from .namespaces import name
 from .policy import Policy
 from .tags import Tags, difference, same
@@ -34,11 +34,11 @@ def write_tags(metadata: Metadata, old: Tags, new: Tags, changed: Iterable[str],
         # All forms are chosen by what is there before the first of them changes.
         due = [
             form
-            for form in fields[key].forms
+            for form in fields[key].forms_in(metadata)
             if follows(form, metadata, key, before, policy) or comes_back(form, metadata, value, policy)
         ]
         for form in due:
-            form.write(metadata, value, before, policy)
+            form.write(metadata, value_for(form, metadata, value, policy), before, policy)
     if not metadata.takes_xmp:
         return
     for outdated in _digests_of_changed(metadata):
@@ -77,7 +77,7 @@ def followed(metadata: Metadata, old: Tags, new: Tags, policy: Policy) -> frozen
 def in_step(metadata: Metadata, changed: frozenset[str], policy: Policy) -> frozenset[str]:
     """The fields to be written when those in `changed` are: what IPTC says as a whole is brought in line first."""
     if changed and (metadata.iptc_is_newer or (metadata.begins_iptc(policy) and changed & IN_IPTC)):
-        return changed | (IN_IPTC - policy.excluded_fields)
+        return changed | policy.leaving(IN_IPTC)
     return changed
 
 
@@ -91,7 +91,8 @@ def stale_fields(metadata: Metadata, tags: Tags, policy: Policy) -> frozenset[st
     """The fields of which some form that must be written says something else than `tags`."""
     stale = set()
     for key, field in fields_in(metadata, policy).items():
-        present = [form for form in field.forms if form.rule is not Rule.FOLLOWER and form.is_present(metadata)]
+        forms = field.forms_in(metadata)
+        present = [form for form in forms if form.rule is not Rule.FOLLOWER and form.is_present(metadata)]
         value = field.complete(metadata, tags.get(key), policy) if present else None
         for form in present:
             held = form.read(metadata, policy)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Self
 
 from .problems import FileProblem, Reason
 
 _IPTC, _XMP, _DIGEST = 0x0404, 0x0424, 0x0425
+_DATASET = b"\x1c"
 _SIGNATURES = (b"8BIM", b"PHUT", b"AgHg", b"DCSR", b"MeSa")
 
 
@@ -58,6 +59,12 @@ class _Resource:
     head: bytes
     """Its signature, its number and its name."""
 
+    @property
+    def is_iptc(self) -> bool:
+        """Whether this is an IPTC block. Some programs see those of other signatures too, if they look like one."""
+        ours = self.raw.startswith(_SIGNATURES[0])
+        return self.number == _IPTC and (ours or self.data.startswith(_DATASET))
+
 
 class Resources:
     """A parsed list of image resources."""
@@ -75,43 +82,50 @@ class Resources:
             head, raw = data[entry.start : entry.data - 4], data[entry.start : entry.end]
             resources.append(_Resource(entry.number, content, raw, head))
             position = entry.end
-        for number in (_IPTC, _DIGEST):
-            if sum(resource.number == number for resource in resources) > 1:
-                raise FileProblem(Reason.UNSUPPORTED, "the file has several IPTC blocks")
         if any(resource.number == _XMP for resource in resources):
             raise FileProblem(Reason.UNSUPPORTED, "the file has XMP among its image resources")
         return cls(resources, data[position:])
 
     @property
     def iptc(self) -> bytes | None:
-        """The IPTC block."""
-        return self._data(_IPTC)
+        """The first IPTC block."""
+        return next(iter(self.iptc_blocks), None)
 
-    def is_older_than(self, iptc: bytes) -> bool:
-        """Whether this IPTC block was written by a program that did not care about the digest, and so not about XMP."""
-        digest = self._data(_DIGEST)
+    @property
+    def iptc_blocks(self) -> tuple[bytes, ...]:
+        """The IPTC blocks: one, as a rule."""
+        return tuple(resource.data for resource in self._resources if resource.is_iptc)
+
+    def is_older_than(self, *blocks: bytes) -> bool:
+        """Whether these IPTC blocks were written by a program that did not care about the digest, nor about XMP."""
+        digests = {resource.data for resource in self._resources if resource.number == _DIGEST}
         # Some count the zeros behind a block, and some do not.
-        return digest is not None and digest not in (_digest(iptc), _digest(iptc.rstrip(b"\0")))
+        known = {_digest(data) for block in blocks for data in (block, block.rstrip(b"\0"))}
+        return bool(digests and known) and digests.isdisjoint(known)
 
-    def with_iptc(self, iptc: bytes) -> bytes:
-        """The whole list with this IPTC block, and with its digest if there was one."""
-        return packed(head_of(_IPTC), iptc) + self.to_bytes() if self.iptc is None else self.renewed(iptc)
+    def with_iptc(self, *blocks: bytes) -> bytes:
+        """The whole list with these IPTC blocks in the places of the old ones, and the digest if there was one."""
+        if not self.iptc_blocks:
+            return b"".join(packed(head_of(_IPTC), block) for block in blocks) + self.to_bytes()
+        left = list(blocks)
+        new = (left.pop(0) if resource.is_iptc else resource.data for resource in self._resources)
+        return self._with(new, blocks[0])
 
     def renewed(self, iptc: bytes) -> bytes:
         """The whole list with this IPTC block and its digest in the place of old ones, if there are any."""
-        new = {_IPTC: iptc, _DIGEST: _digest(iptc)}
-        return b"".join(self._renewed(resource, new) for resource in self._resources) + self._tail
+        return self._with((iptc if resource.is_iptc else resource.data for resource in self._resources), iptc)
 
     def to_bytes(self) -> bytes:
         """The list as it is."""
         return b"".join(resource.raw for resource in self._resources) + self._tail
 
-    def _renewed(self, resource: _Resource, new: dict[int, bytes]) -> bytes:
-        data = new.get(resource.number, resource.data)
-        return resource.raw if data == resource.data else packed(resource.head, data)
-
-    def _data(self, number: int) -> bytes | None:
-        return next((resource.data for resource in self._resources if resource.number == number), None)
+    def _with(self, contents: Iterable[bytes], iptc: bytes) -> bytes:
+        """The whole list with these contents, and with the digest of this block wherever there is one."""
+        parts = []
+        for resource, content in zip(self._resources, contents, strict=True):
+            data = _digest(iptc) if resource.number == _DIGEST else content
+            parts.append(resource.raw if data == resource.data else packed(resource.head, data))
+        return b"".join(parts) + self._tail
 
 
 def _digest(iptc: bytes) -> bytes:

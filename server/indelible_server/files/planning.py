@@ -9,6 +9,8 @@ from dataclasses import replace as changed_to
 from types import MappingProxyType
 
 from . import sidecar as sidecars
+from .containers.container import Container
+from .embedded import Embedded, open_blocks
 from .forms import Metadata
 from .merge import ConflictPolicy, Merged, merge_homes
 from .metadata import followed, held_of, in_step, write_tags
@@ -27,7 +29,7 @@ from .xmp import Packet
 # These say that a file cannot carry the tags, not that it cannot be reached.
 _TO_SIDECAR = frozenset({Reason.UNSUPPORTED, Reason.TOO_LARGE, Reason.SIGNED, Reason.CORRUPT})
 NOT_STALE: Mapping[str, Collection[str]] = MappingProxyType({})
-_PROVENANCE, _EXTENDED = xmp_name("dcterms:provenance"), xmp_name("xmpNote:HasExtendedXMP")
+_PROVENANCE = xmp_name("dcterms:provenance")
 
 
 def plan(
@@ -76,7 +78,7 @@ def _planned(
     if held:
         choice = HomeChoice.CATALOG_ONLY
     steps, note = _Steps(found, target, merged.tags, policy, replace, sidecar).take(choice)
-    files = tuple(step.file for step in steps if step.file)
+    files = tuple(file for step in steps for file in step.files)
     new_sidecar = next((file.target for file in files if file.home is Home.SIDECAR), None)
     return Plan(
         target=target,
@@ -101,14 +103,17 @@ def _merge(base: Mapping[str, Tags], ours: Tags, found: Survey, policy: Policy) 
 
     What a damaged file no longer says has not been cleared by anyone.
     """
-    excluded = policy.excluded_fields
-    known = {home: _without(excluded, tags) for home, tags in base.items()}
-    theirs = {home.value: _without(excluded, tags) for home, tags in found.homes.items()}
+    known = {home: _leaving(tags, policy) for home, tags in base.items()}
+    theirs = {home.value: _leaving(tags, policy) for home, tags in found.homes.items()}
     if found.refusal and Home.EMBEDDED in theirs:
         theirs[Home.EMBEDDED] = known.get(Home.EMBEDDED, {}) | theirs[Home.EMBEDDED]
-    merged = merge_homes(known, _without(excluded, ours), theirs, policy.conflicts)
-    kept = {field: value for field, value in ours.items() if field in excluded}
+    merged = merge_homes(known, _leaving(ours, policy), theirs, policy.conflicts)
+    kept = {field: value for field, value in ours.items() if policy.keeps_back(field)}
     return changed_to(merged, tags=merged.tags | kept)
+
+
+def _leaving(tags: Tags, policy: Policy) -> Tags:
+    return {field: value for field, value in tags.items() if not policy.keeps_back(field)}
 
 
 def _without(excluded: Collection[str], tags: Tags) -> Tags:
@@ -117,12 +122,12 @@ def _without(excluded: Collection[str], tags: Tags) -> Tags:
 
 @dataclass(frozen=True)
 class _Step:
-    """One home brought in line with what is `wanted` of it; without a file, it is already."""
+    """One home brought in line with what is `wanted` of it; without files, it is already."""
 
     home: Home
     wanted: Tags
     changed: frozenset[str] = frozenset()
-    file: FilePlan | None = None
+    files: tuple[FilePlan, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -150,8 +155,8 @@ class _Steps:
                     raise
                 note = problem.message
         beyond = {field for step in steps for field in self._changed(step.wanted)}
-        if self.found.sidecar:
-            steps.append(self._edit_sidecar(self.found.sidecar))
+        if self.found.sidecars:
+            steps.append(self._edit_sidecars())
         elif not steps or beyond or choice is HomeChoice.EMBED_AND_SIDECAR:
             steps += self._create_sidecar(needed=bool(steps))
         if beyond:
@@ -165,19 +170,33 @@ class _Steps:
         before = (found.sidecar.tags if found.sidecar else {}) | found.embedded_tags
         changed = self._changed(found.embedded_tags, wanted)
         if not metadata.takes_all:
-            changed |= followed(metadata, before, self.tags, self.policy) - self.policy.excluded_fields
+            changed |= self.policy.leaving(followed(metadata, before, self.tags, self.policy))
         if not changed:
             return _Step(Home.EMBEDDED, wanted)
         if found.refusal or found.container is None:
             raise found.refusal or FileProblem(Reason.UNSUPPORTED, f"{found.format}: nothing can be embedded")
         if metadata.names & {_PROVENANCE}:
             raise FileProblem(Reason.SIGNED, "the file refers to Content Credentials, which a change would break")
-        if metadata.names & {_EXTENDED}:
-            raise FileProblem(Reason.UNSUPPORTED, "the file's XMP is spread over several segments")
         changed = in_step(metadata, changed, self.policy)
-        write_tags(metadata, before, self.tags, changed, self.policy)
-        patches = found.container.set_blocks(found.embedded.blocks(found.container, self.policy))
-        return _Step(Home.EMBEDDED, wanted, changed, self._file(levelled(found.media, patches)))
+        patches = levelled(found.media, self._patches(found.container, before, changed))
+        return _Step(Home.EMBEDDED, wanted, changed, (self._file(patches),))
+
+    def _patches(self, container: Container, before: Tags, changed: frozenset[str]) -> Sequence[Patch]:
+        try:
+            return self._with_changes(container, self.found.embedded, before, changed)
+        except FileProblem as problem:
+            if problem.reason is not Reason.TOO_LARGE or not isinstance(container.exif, bytes):
+                raise
+            # What does not fit into Exif goes from there, so that it does not say what is no longer true.
+            anew = open_blocks(container, self.policy)
+            anew.metadata.exif_is_full = True
+            return self._with_changes(container, anew, before, changed)
+
+    def _with_changes(
+        self, container: Container, embedded: Embedded, before: Tags, changed: frozenset[str]
+    ) -> Sequence[Patch]:
+        write_tags(embedded.metadata, before, self.tags, changed, self.policy)
+        return container.set_blocks(embedded.blocks(container, self.policy))
 
     def _file(self, patches: Sequence[Patch]) -> FilePlan:
         identity = self.found.identity
@@ -188,16 +207,21 @@ class _Steps:
             raise FileProblem(Reason.UNSUPPORTED, "the file has several names (hard links)")
         return self._plan(Home.EMBEDDED, mode, identity, self.target, patches)
 
-    def _edit_sidecar(self, sidecar: SidecarFile) -> _Step:
-        changed = self._changed(sidecar.tags)
-        if not changed:
-            return _Step(Home.SIDECAR, self.tags)
+    def _edit_sidecars(self) -> _Step:
+        changed: frozenset[str] = frozenset()
+        files = []
+        for sidecar in self.found.sidecars:
+            differing = self._changed(sidecar.tags)
+            if differing:
+                changed |= differing
+                files.append(self._edited(sidecar, differing))
+        return _Step(Home.SIDECAR, self.tags, changed, tuple(files))
+
+    def _edited(self, sidecar: SidecarFile, changed: frozenset[str]) -> FilePlan:
         write_tags(sidecar.metadata, sidecar.tags, self.tags, changed, self.policy)
         patch = Patch(0, sidecar.data, sidecar.metadata.packet().to_sidecar())
         path = beside(self.target, sidecar.name)
-        return _Step(
-            Home.SIDECAR, self.tags, changed, self._plan(Home.SIDECAR, Mode.REPLACE, sidecar.identity, path, [patch])
-        )
+        return self._plan(Home.SIDECAR, Mode.REPLACE, sidecar.identity, path, [patch])
 
     def _create_sidecar(self, *, needed: bool) -> list[_Step]:
         """A complete sidecar; none if the file itself holds all that is wanted and no second home is asked for."""
@@ -210,7 +234,7 @@ class _Steps:
         write_tags(metadata, {}, self.tags, changed, self.policy)
         patch = Patch(0, b"", metadata.packet().to_sidecar())
         file = self._plan(Home.SIDECAR, Mode.CREATE, None, beside(self.target, name), [patch])
-        return [_Step(Home.SIDECAR, self.tags, changed, file)]
+        return [_Step(Home.SIDECAR, self.tags, changed, (file,))]
 
     def _new_sidecar_name(self) -> bytes:
         if self.known_sidecar:
@@ -218,7 +242,7 @@ class _Steps:
         return sidecars.new_name(self.found.name, Siblings(self.found.folder.names()), self.policy)
 
     def _changed(self, held: Tags, wanted: Tags | None = None) -> frozenset[str]:
-        return frozenset(difference(held, self.tags if wanted is None else wanted) - self.policy.excluded_fields)
+        return self.policy.leaving(difference(held, self.tags if wanted is None else wanted))
 
     def _plan(
         self, home: Home, mode: Mode, identity: Identity | None, path: bytes, patches: Sequence[Patch]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from fnmatch import fnmatchcase
@@ -12,6 +12,8 @@ from typing import Any
 
 from .formats import extension, kind_of
 from .merge import ConflictPolicy
+from .namespaces import NAMESPACES
+from .tags import CUSTOM
 
 
 class HomeChoice(StrEnum):
@@ -98,6 +100,10 @@ class CustomField:
     form: CustomForm = CustomForm.TEXT
     label: str = ""
 
+    def qualified_name(self) -> str:
+        """The property as lxml names it."""
+        return f"{{{self.namespace_uri}}}{self.property}"
+
 
 DEFAULT_FORMATS = (
     FormatRule(("raw",), HomeChoice.SIDECAR),
@@ -143,6 +149,15 @@ class Policy:
     def is_private(self, keyword: str) -> bool:
         """Whether a keyword is another program's own business: neither shown nor removed."""
         return any(fnmatchcase(keyword, pattern) for pattern in self.private_keywords)
+
+    def keeps_back(self, field: str) -> bool:
+        """Whether a field never leaves the catalog: one that is excluded, or a custom one that is not declared."""
+        undeclared = field.startswith(CUSTOM) and field.removeprefix(CUSTOM) not in self.custom_fields
+        return undeclared or field in self.excluded_fields
+
+    def leaving(self, fields: Iterable[str]) -> frozenset[str]:
+        """Those of the fields that are not kept back."""
+        return frozenset(field for field in fields if not self.keeps_back(field))
 
     def to_json(self) -> dict[str, Any]:
         """The policy as plain JSON values."""
@@ -202,13 +217,23 @@ def _labels(value: Any) -> Mapping[str, str]:
 REFUSED_PREFIXES = frozenset(
     {"xmpMM", "xmpNote", "crs", "tiff", "exif", "hdrgm", "Container", "GCamera", "c2pa", "rdf", "xml", "x"}
 )
+_REFUSED_NAMESPACES = frozenset(
+    {
+        *(NAMESPACES[prefix] for prefix in REFUSED_PREFIXES & NAMESPACES.keys()),
+        "http://ns.adobe.com/xap/1.0/mm/",
+        "http://ns.adobe.com/camera-raw-settings/1.0/",
+        "http://ns.adobe.com/hdr-gain-map/1.0/",
+        "http://ns.google.com/photos/1.0/camera/",
+        "http://ns.google.com/photos/1.0/container/",
+    }
+)
 
 
 def _custom_fields(value: Any) -> Mapping[str, CustomField]:
     declared = {}
     for name, entry in value.items():
         custom = CustomField(**{**entry, "form": CustomForm(entry.get("form", "TEXT"))})
-        if custom.prefix in REFUSED_PREFIXES:
+        if custom.prefix in REFUSED_PREFIXES or custom.namespace_uri in _REFUSED_NAMESPACES:
             raise ValueError(f"{name}: properties of {custom.prefix} are not for custom fields")
         if not custom.namespace_uri or not _NCNAME.match(custom.prefix) or not _NCNAME.match(custom.property):
             raise ValueError(f"{name}: namespace_uri, prefix or property is not an XML name")

@@ -72,6 +72,10 @@ class Folder:
                 return identity_of(os.stat(name, dir_fd=self._descriptor, follow_symlinks=False))
             except FileNotFoundError:
                 return None
+            except OSError as error:
+                if error.errno != errno.ENAMETOOLONG:
+                    raise
+                return None
 
     def rename(self, name: bytes, to: bytes) -> None:
         """Let a file take the place of another, in one step."""

@@ -54,6 +54,7 @@ _REASONS = {
     errno.ENOSPC: Reason.NO_SPACE,
     errno.EDQUOT: Reason.NO_SPACE,
     errno.EFBIG: Reason.TOO_LARGE,
+    errno.ENAMETOOLONG: Reason.UNSUPPORTED,
     errno.ENOENT: Reason.MISSING,
     errno.ENOTDIR: Reason.NOT_A_FILE,
     errno.ELOOP: Reason.NOT_A_FILE,

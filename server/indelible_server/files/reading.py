@@ -69,7 +69,7 @@ def verify(root: Root, plan: Plan, policy: Policy) -> Reading:
     """
     reading = read(root, plan.target, policy, sidecar=plan.sidecar)
     for home, wanted in plan.wanted.items():
-        wrong = difference(reading.homes.get(home, {}), wanted) - policy.excluded_fields
+        wrong = policy.leaving(difference(reading.homes.get(home, {}), wanted))
         wrong |= reading.stale.get(home, frozenset()) & plan.written.get(home, frozenset())
         if wrong:
             raise FileProblem(Reason.VERIFY_FAILED, f"{home}: read back differently: {', '.join(sorted(wrong))}")
@@ -79,8 +79,9 @@ def verify(root: Root, plan: Plan, policy: Policy) -> Reading:
 def _reading(found: Survey, target: bytes, policy: Policy, *, details: bool = False) -> Reading:
     homes, container = found.homes, found.container
     stale = {Home.EMBEDDED: stale_fields(found.embedded.metadata, found.told, policy)}
-    if found.sidecar:
-        stale[Home.SIDECAR] = stale_fields(found.sidecar.metadata, found.sidecar.tags, policy)
+    for sidecar in found.sidecars:
+        said = stale_fields(sidecar.metadata, homes[Home.SIDECAR], policy)
+        stale[Home.SIDECAR] = stale.get(Home.SIDECAR, frozenset()) | said
     return Reading(
         format=found.format,
         homes=homes,

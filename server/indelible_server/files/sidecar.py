@@ -38,9 +38,9 @@ class Siblings:
 
 @dataclass(frozen=True)
 class Found:
-    """The sidecar of a file, if there is one; `ambiguous` names one that may belong to several files."""
+    """The sidecars of a file, the one that counts first; `ambiguous` names one that may belong to several files."""
 
-    name: bytes | None = None
+    names: tuple[bytes, ...] = ()
     ambiguous: bytes | None = None
 
 
@@ -55,22 +55,26 @@ def is_sidecar(name: bytes) -> bool:
     return name.lower().endswith(_ENDING)
 
 
-def find(folder: Folder, name: bytes, siblings: Siblings | None) -> Found:
-    """The sidecar that belongs to a file: the one with its full name, or the one with its stem if that is its own.
+def find(folder: Folder, name: bytes, siblings: Siblings | None, known: bytes | None = None) -> Found:
+    """The sidecars that belong to a file: the one with its full name, and the one with its stem if that is its own.
 
-    Where `siblings` are not given, the folder is only listed if there is something to decide.
+    One that is `known` to belong to it comes first. Where `siblings` are not given, the folder is only listed if there
+    is something to decide.
     """
+    first = (known,) if known and folder.identity(known) else ()
     if siblings is None:
-        likely = [base + ending for base in (name, stem_of(name)) for ending in (_ENDING, _ENDING.upper())]
-        if not any(folder.identity(candidate) for candidate in likely):
-            return Found()
+        likely = {base + ending for base in (name, stem_of(name)) for ending in (_ENDING, _ENDING.upper())}
+        if not any(folder.identity(candidate) for candidate in likely.difference(first)):
+            return Found(first)
         siblings = Siblings(folder.names())
-    for sidecar in siblings.sidecars(name):
-        return Found(sidecar)
+    names = [*first, *siblings.sidecars(name)]
     for sidecar in siblings.sidecars(stem_of(name)):
         owner = _owner(folder, sidecar, siblings.media(stem_of(name)))
-        return Found(ambiguous=sidecar) if owner is None else Found(sidecar if owner == name else None)
-    return Found()
+        if owner == name:
+            names.append(sidecar)
+        elif owner is None and not names:
+            return Found(ambiguous=sidecar)
+    return Found(tuple(dict.fromkeys(names)))
 
 
 def new_name(name: bytes, siblings: Siblings, policy: Policy) -> bytes:

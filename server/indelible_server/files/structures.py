@@ -140,8 +140,8 @@ class PlaceEntry:
         if self.prop not in metadata.names or metadata.xmp is None:
             return None
         found = metadata.xmp.element(self.prop)
-        entries = [] if found is None else list(_entries(found))
-        return entries[0] if len(entries) == 1 else None
+        places = [] if found is None else list(entries(found))
+        return places[0] if len(places) == 1 else None
 
 
 @dataclass(frozen=True)
@@ -165,13 +165,13 @@ class RegionNames:
         return self.prop in metadata.names
 
     def read(self, metadata: Metadata, policy: Policy) -> Value | None:
-        names = (_part(region, self.part) for region in self._regions(metadata))
+        names = (part(region, self.part) for region in self._regions(metadata))
         return unique("people", [found for found in names if found]) or None
 
     def write(self, metadata: Metadata, value: Value | None, old: Value | None, policy: Policy) -> None:
         renamed = _renamed(_listed(old), _listed(value))
         for region in self._regions(metadata):
-            key = element("people", _part(region, self.part))
+            key = element("people", part(region, self.part))
             if key in renamed:
                 _set_part(region, self.part, renamed[key])
 
@@ -184,8 +184,8 @@ class RegionNames:
         found = metadata.xmp.element(self.prop) if metadata.xmp and self.is_present(metadata) else None
         for step in self.steps:
             found = None if found is None else found.find(f".//{step}")
-        for region in _entries(found) if found is not None else ():
-            if self.only is None or _part(region, self.only[0]) in ("", self.only[1]):
+        for region in entries(found) if found is not None else ():
+            if self.only is None or part(region, self.only[0]) in ("", self.only[1]):
                 yield region
 
 
@@ -201,16 +201,17 @@ def _renamed(old: list[str], new: list[str]) -> dict[object, str]:
     return {element("people", person): heir for person in gone}
 
 
-def _entries(container: etree._Element) -> Iterator[etree._Element]:
+def entries(container: etree._Element) -> Iterator[etree._Element]:
     """The structures in a list: the items themselves, or the descriptions inside them."""
     for item in container.iterfind(f"./*/{_LI}"):
         inner = item.find(_DESCRIPTION)
         yield item if inner is None else inner
 
 
-def _part(entry: etree._Element, part: str) -> str:
-    child = entry.find(part)
-    return tidy(entry.get(part) or (_text(child) if child is not None else ""))
+def part(entry: etree._Element, prop: str) -> str:
+    """A text of a structure, whether it is an attribute or an element; empty if it is missing."""
+    child = entry.find(prop)
+    return tidy(entry.get(prop) or (_text(child) if child is not None else ""))
 
 
 def _set_part(entry: etree._Element, part: str, text: str) -> None:

@@ -46,6 +46,7 @@ class Survey:
 
     `embedded_tags` are what the file holds by the plain reading rule, `told` what it says to those who know what it
     held before: the two differ where another program has changed one form of a field, and left others as they were.
+    The first of several sidecars is the one that counts; what the others say beyond it is told by it too.
     """
 
     folder: Folder
@@ -57,14 +58,19 @@ class Survey:
     embedded: Embedded
     embedded_tags: Tags
     told: Tags
-    sidecar: SidecarFile | None
+    sidecars: tuple[SidecarFile, ...]
     refusal: FileProblem | None
     warnings: list[str]
 
     @property
     def bytes_read(self) -> int:
         """How much was read, so far."""
-        return self.media.bytes_read + (len(self.sidecar.data) if self.sidecar else 0)
+        return self.media.bytes_read + sum(len(sidecar.data) for sidecar in self.sidecars)
+
+    @property
+    def sidecar(self) -> SidecarFile | None:
+        """The sidecar that counts."""
+        return self.sidecars[0] if self.sidecars else None
 
     @property
     def tags(self) -> Tags:
@@ -77,7 +83,10 @@ class Survey:
     @property
     def homes(self) -> dict[Home, Tags]:
         """What each home holds; the sidecar comes first, as its values do."""
-        found = {Home.SIDECAR: self.sidecar.tags} if self.sidecar else {}
+        said: Tags = {}
+        for sidecar in reversed(self.sidecars):
+            said |= sidecar.tags
+        found = {Home.SIDECAR: said} if self.sidecars else {}
         return found | {Home.EMBEDDED: self.told} if self.container else found
 
 
@@ -100,10 +109,13 @@ def survey(
         format_name = format_of(name, media.read(0, 64))
         container = identify(media, format_name)
         refusal = container.refusal if container else FileProblem(Reason.UNSUPPORTED, "nothing can be embedded")
-        embedded = open_blocks(container)
+        embedded = open_blocks(container, policy)
         refusal = refusal or next(iter(embedded.damage), None)
         warnings = [damage.message for damage in embedded.damage]
-        found = _find_sidecar(folder, name, known, siblings, warnings)
+        found = sidecars.find(folder, name, siblings, known.rpartition(b"/")[2] if known else None)
+        if found.ambiguous:
+            shown = found.ambiguous.decode("utf-8", "backslashreplace")
+            warnings.append(f"{shown} may belong to several files, so it is left alone")
         before = base.get(Home.EMBEDDED) if embedded.metadata.texts else None
         tags = read_tags(embedded.metadata, policy)
         yield Survey(
@@ -118,23 +130,10 @@ def survey(
             told=tags
             if before is None or embedded.metadata.texts is None
             else read_tags(embedded.metadata, policy, before),
-            sidecar=_load(folder, found, policy) if found else None,
+            sidecars=tuple(_load(folder, sidecar, policy) for sidecar in found.names),
             refusal=refusal,
             warnings=warnings,
         )
-
-
-def _find_sidecar(
-    folder: Folder, name: bytes, known: bytes | None, siblings: Siblings | None, warnings: list[str]
-) -> bytes | None:
-    known_name = known.rpartition(b"/")[2] if known else None
-    if known_name and folder.identity(known_name):
-        return known_name
-    found = sidecars.find(folder, name, siblings)
-    if found.ambiguous:
-        shown = found.ambiguous.decode("utf-8", "backslashreplace")
-        warnings.append(f"{shown} may belong to several files, so it is left alone")
-    return found.name
 
 
 def _load(folder: Folder, name: bytes, policy: Policy) -> SidecarFile:

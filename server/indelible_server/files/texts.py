@@ -17,6 +17,11 @@ class TextKind(StrEnum):
     RIFF = "RIFF"
     AIFF = "AIFF"
     SVG = "SVG"
+    JPEG = "JPEG"
+
+
+COMMENTS = tuple(f"comment {number}" for number in range(1, 9))
+"""The keys of the comments in a JPEG, in their order; any further ones are left alone."""
 
 
 class Texts:

@@ -7,13 +7,14 @@ import secrets
 from .patching import guards, way
 from .plan import FilePlan, Mode, Patch
 from .port import TEMP_PREFIX, Root
-from .problems import Changed
+from .problems import Changed, FileProblem, Reason
 
 
 def undo_of(root: Root, done: FilePlan) -> FilePlan:
     """The plan after which the file is, byte for byte, as it was before `done`; it is applied like any other.
 
-    Raises `Changed` if the file is not what `done` made of it, and `FileProblem` if it cannot be read.
+    Raises `Changed` if the file is not what `done` made of it, and `FileProblem` if it cannot be read, or not be
+    changed where it is although it has several names.
     """
     if done.mode is Mode.REMOVE:
         raise Changed("what was removed cannot be told from what never was")
@@ -22,10 +23,13 @@ def undo_of(root: Root, done: FilePlan) -> FilePlan:
         if identity.size != done.new_size or not media.holds(done.new_ranges):
             raise Changed("the file was written again since")
         patches = _reversed(done)
+        mode = Mode.REMOVE if done.mode is Mode.CREATE else way(patches, identity.size)
+        if mode is Mode.REPLACE and identity.links > 1:
+            raise FileProblem(Reason.UNSUPPORTED, "the file has several names (hard links)")
         return FilePlan(
             target=done.target,
             home=done.home,
-            mode=Mode.REMOVE if done.mode is Mode.CREATE else way(patches, identity.size),
+            mode=mode,
             temp=TEMP_PREFIX + secrets.token_hex(8).encode(),
             identity=identity,
             patches=patches,

@@ -14,10 +14,14 @@ from .tags import same_text, tidy
 PADDING = 4096
 """Room that is left on a first write, so that later ones fit in place."""
 SIZE_LIMIT = 16 * 1024 * 1024
+LIST_LIMIT = 10_000
+"""How many values a list of ours can have: what has more is no list of words any more."""
+_NODES_LIMIT = 1000
 
 _RDF, _DESCRIPTION = name("rdf:RDF"), name("rdf:Description")
 _LI, _VALUE = name("rdf:li"), name("rdf:value")
 _ABOUT, _RESOURCE, _LANG = name("rdf:about"), name("rdf:resource"), name("xml:lang")
+_PARSE_TYPE = name("rdf:parseType")
 _ARRAYS = (name("rdf:Bag"), name("rdf:Seq"), name("rdf:Alt"))
 _DEFAULT = "x-default"
 _EMPTY = f'<x:xmpmeta xmlns:x="{NAMESPACES["x"]}"><rdf:RDF xmlns:rdf="{NAMESPACES["rdf"]}"/></x:xmpmeta>'
@@ -35,13 +39,20 @@ class Array(StrEnum):
     ALT = "rdf:Alt"
 
 
+def parser() -> etree.XMLParser:
+    """A parser for texts of strangers. libxml2's own limits of depth and text length hold: huge_tree is off."""
+    return etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
+
+
 class Packet:
     """A parsed XMP packet. Properties are named as lxml names them, `{namespace}local`."""
 
     def __init__(self, root: etree._Element) -> None:
-        rdf = root if root.tag == _RDF else root.find(_RDF)
+        rdf = next(root.iter(_RDF), None)
         if rdf is None:
             raise FileProblem(Reason.CORRUPT, "the XMP packet holds no RDF")
+        if sum(1 for _ in rdf.iterchildren(_DESCRIPTION)) > _NODES_LIMIT:
+            raise FileProblem(Reason.TOO_LARGE, "the XMP packet is in more pieces than anyone makes")
         self._root = root
         self._rdf = rdf
         self._prefixes: dict[str, str] = {}
@@ -57,15 +68,18 @@ class Packet:
         """Parse a packet or a sidecar; raises `FileProblem` (CORRUPT, TOO_LARGE) for one that is not sound XMP."""
         if len(data) > SIZE_LIMIT:
             raise FileProblem(Reason.TOO_LARGE, "the XMP packet is larger than 16 MiB")
-        # libxml2's own limits of depth and text length hold, because huge_tree is off.
-        parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
         try:
-            root = etree.fromstring(_as_utf8(data), parser)
+            root = etree.fromstring(_as_utf8(data), parser())
         except (etree.XMLSyntaxError, ValueError) as error:
             raise FileProblem(Reason.CORRUPT, f"the XMP packet cannot be parsed: {error}") from error
         if root.getroottree().docinfo.internalDTD is not None:
             raise FileProblem(Reason.CORRUPT, "the XMP packet has a DTD")
         return cls(root)
+
+    def take_in(self, other: Packet) -> None:
+        """Let this packet also say what the other says; that one is used up by it."""
+        self._index = None
+        self._rdf.extend(other._nodes())
 
     def declare(self, prefix: str, uri: str) -> None:
         """Say which prefix a namespace that is not one of ours gets, should it have to be added."""
@@ -81,11 +95,16 @@ class Packet:
         return found if found is None or isinstance(found, str) else _text_of_property(found)
 
     def items(self, prop: str) -> list[str] | None:
-        """The property as a list; None if it is missing. A plain text is a list of one."""
+        """The property as a list; None if it is missing. A plain text is a list of one.
+
+        Raises `FileProblem` (TOO_LARGE) for one that is longer than LIST_LIMIT.
+        """
         found = self._properties().get(prop)
         if found is None or isinstance(found, str):
             return None if found is None else [found]
         array = _array_of(found)
+        if array is not None and len(array) > LIST_LIMIT:
+            raise FileProblem(Reason.TOO_LARGE, f"a list in XMP has more than {LIST_LIMIT:,} values")
         return [_text_of(found)] if array is None else [_text_of(li) for li in array.iterchildren(_LI)]
 
     def element(self, prop: str) -> etree._Element | None:
@@ -94,13 +113,19 @@ class Packet:
 
     def set_text(self, prop: str, value: str) -> None:
         """Set a simple property, in the syntax in which it is there already."""
-        self._index = None
+        self._first_only(prop)
         for node in self._nodes():
             if node.get(prop) is not None:
                 node.set(prop, tidy(value))
                 return
         element = self._emptied(prop)
         element.text = tidy(value)
+
+    def set_structure(self, prop: str) -> etree._Element:
+        """The element of a structured property, empty and ready to take its parts."""
+        element = self._emptied(prop)
+        element.set(_PARSE_TYPE, "Resource")
+        return element
 
     def set_items(self, prop: str, values: list[str], array: Array) -> None:
         """Set a list. Items that stay keep their qualifiers."""
@@ -117,8 +142,7 @@ class Packet:
 
     def set_default(self, prop: str, value: str, old: str | None) -> None:
         """Set x-default, and each language that held the old value; other languages stay."""
-        self._index = None
-        element = self.element(prop)
+        element = self._first_only(prop)
         array = None if element is None else _array_of(element)
         if array is None:
             array = etree.SubElement(self._emptied(prop), name(Array.ALT))
@@ -175,19 +199,27 @@ class Packet:
     def _nodes(self) -> list[etree._Element]:
         return list(self._rdf.iterchildren(_DESCRIPTION))
 
-    def _emptied(self, prop: str) -> etree._Element:
-        """The property's element without content, made where it is missing; it is there once afterwards."""
+    def _first_only(self, prop: str) -> etree._Element | None:
+        """Remove the property but for where it is read from; gives back its element, if it is one."""
         self._index = None
-        first: etree._Element | None = None
+        kept, found = None, False
         for node in self._nodes():
             if node.get(prop) is not None:
-                del node.attrib[prop]
+                if found:
+                    del node.attrib[prop]
+                found = True
             for element in list(node.iterchildren(prop)):
-                if first is None:
-                    first = element
-                else:
+                if found:
                     node.remove(element)
+                else:
+                    kept, found = element, True
+        return kept
+
+    def _emptied(self, prop: str) -> etree._Element:
+        """The property's element without content, made where it is missing; it is there once afterwards."""
+        first = self._first_only(prop)
         if first is None:
+            self.remove(prop)
             return self._new(prop)
         first.text = None
         for child in list(first):
@@ -220,7 +252,7 @@ def _as_utf8(data: bytes) -> bytes:
     for start, encoding in (
         (b"\0\0\0<", "utf-32-be"),
         (b"<\0\0\0", "utf-32-le"),
-        (b"\0<", "utf-16-be"),
+        (b"\0<\0", "utf-16-be"),
         (b"<\0", "utf-16-le"),
     ):
         if data.startswith(start):
@@ -231,22 +263,40 @@ def _as_utf8(data: bytes) -> bytes:
 
 def _text_of(element: etree._Element) -> str:
     """The text of a simple value, also if it is qualified or a resource."""
-    if not len(element):
+    if not len(element) and _VALUE not in element.attrib:
         return element.get(_RESOURCE) or element.text or ""
-    inner = element.find(_VALUE)
-    if inner is None:
-        inner = element.find(f"{_DESCRIPTION}/{_VALUE}")
-    if inner is not None:
-        return inner.text or ""
-    return element.get(_RESOURCE) or element.text or ""
+    for holder in (element, element.find(_DESCRIPTION)):
+        if holder is None:
+            continue
+        inner = holder.find(_VALUE)
+        if inner is not None:
+            return _plain(inner)
+        if holder.get(_VALUE) is not None:
+            return holder.get(_VALUE, "")
+    return element.get(_RESOURCE) or _plain(element)
+
+
+def _plain(element: etree._Element) -> str:
+    """The text in an element, whatever comments stand in between."""
+    return "".join([element.text or "", *(one.tail or "" for one in element if _is_remark(one))])
+
+
+def _is_remark(node: etree._Element) -> bool:
+    return isinstance(node, etree._Comment | etree._ProcessingInstruction)
 
 
 def _set_text_of(element: etree._Element, value: str) -> None:
-    inner = element.find(_VALUE)
-    if inner is None:
-        inner = element.find(f"{_DESCRIPTION}/{_VALUE}")
-    target = element if inner is None else inner
+    target = element
+    for holder in (element, element.find(_DESCRIPTION)):
+        inner = None if holder is None else holder.find(_VALUE)
+        if inner is not None:
+            target = inner
+        elif holder is not None and holder.get(_VALUE) is not None:
+            holder.set(_VALUE, tidy(value))
+            return
     target.attrib.pop(_RESOURCE, "")
+    for remark in [one for one in target if _is_remark(one)]:
+        target.remove(remark)
     target.text = tidy(value)
 
 

@@ -118,7 +118,8 @@ def _carry_out(task: Task, paths: Sequence[str], writers: int, as_json: bool) ->
         except (OSError, FileProblem) as error:
             raise _wrong(f"the journal in {task.journal} cannot be used: {error}") from error
     counts: Counter[str] = Counter()
-    found = list(_files(paths))
+    # Nothing is done twice with a file that is named twice.
+    found = list({os.path.abspath(path): path for path in _files(paths)}.values())
     for result in run(task, found, writers):
         counts[result["result"]] += 1
         typer.echo(json.dumps(result, ensure_ascii=False) if as_json else _text(result))

@@ -6,19 +6,22 @@ holds a lock on its segment while it lives. What a dead one left is settled by w
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
 import struct
 import time
 import zlib
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, BinaryIO, Self
 
 from ..files.plan import FilePlan
 from ..files.port import Root
+from ..files.problems import FileProblem, Telling
 from ..files.settle import settle
 
 KEPT_DAYS = 90
@@ -44,20 +47,27 @@ class Record:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        (length,) = struct.unpack_from(">I", data)
-        head = json.loads(data[4 : 4 + length])
-        blobs, position = [], 4 + length
-        for size in head["lengths"]:
-            blobs.append(data[position : position + size])
-            position += size
-        folder, name, *plans = blobs
-        return cls(folder, name, tuple(FilePlan.from_bytes(plan) for plan in plans), head["undo"])
+        is_undo, folder, name, *plans = _parts(data)
+        return cls(folder, name, tuple(FilePlan.from_bytes(plan) for plan in plans), is_undo)
 
-    def settle(self) -> None:
-        """Complete what was torn; raises `FileProblem` if the storage cannot be read."""
-        with Root(self.folder) as root:
-            for plan in self.plans:
-                settle(root, plan)
+    def settle(self) -> bool:
+        """Complete what was torn; False if the storage cannot be reached, or refuses."""
+        try:
+            with Root(self.folder) as root:
+                for plan in self.plans:
+                    settle(root, plan)
+        except FileProblem:
+            return False
+        return True
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a record is in the journal."""
+
+    segment: Path
+    offset: int
+    length: int
 
 
 class Segment:
@@ -68,15 +78,27 @@ class Segment:
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._descriptor, fcntl.LOCK_EX)
         _sync_folder(folder)
+        self._length = 0
 
     def add(self, records: Sequence[Record]) -> None:
-        """Return when the records are durable: then their changes may be made."""
-        if records:
-            _write(self._descriptor, b"".join(_framed(record.to_bytes()) for record in records))
+        """Return when the records are durable: then their changes may be made.
 
-    def close(self) -> None:
-        """Say that every change was made, refused, or settled."""
-        _write(self._descriptor, _framed(_END))
+        Raises `FileProblem` if they cannot be written; then none of them is there.
+        """
+        data = b"".join(_framed(record.to_bytes()) for record in records)
+        with Telling("write", b"the journal"):
+            try:
+                _write(self._descriptor, self._length, data)
+            except OSError:
+                os.ftruncate(self._descriptor, self._length)
+                raise
+        self._length += len(data)
+
+    def close(self, *, settled: bool) -> None:
+        """Say, if so, that every change was made, refused, or settled; else the next run sees to them."""
+        if settled:
+            with contextlib.suppress(OSError):
+                _write(self._descriptor, self._length, _framed(_END))
         os.close(self._descriptor)
 
 
@@ -87,32 +109,40 @@ class Journal:
         self.folder = folder
 
     def begin(self) -> Segment:
-        """A segment for this process."""
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return Segment(self.folder)
+        """A segment for this process; raises `FileProblem` if there can be none."""
+        with Telling("write", b"the journal"):
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return Segment(self.folder)
 
     def clean_up(self) -> None:
-        """Settle what processes that have died left under way, and drop what is older than it is kept."""
+        """Settle what processes that have died left under way, and drop what is older than it is kept.
+
+        What lies on a storage that is not there waits for it, and keeps nobody from working elsewhere.
+        """
         for path in self._segments():
-            with open(path, "rb+") as file:
+            with contextlib.suppress(FileNotFoundError), open(path, "rb+") as file:
                 try:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
                     continue
-                records = list(_records(file.read()))
-                if records[-1:] != [_END]:
-                    for data in records:
-                        Record.from_bytes(data).settle()
-                    os.truncate(path, sum(_HEAD.size + len(data) for data in records))
-                    os.lseek(file.fileno(), 0, os.SEEK_END)
-                    _write(file.fileno(), _framed(_END))
-            if path.stat().st_mtime < time.time() - KEPT_DAYS * 86_400:
-                path.unlink()
+                if _is_settled(file) and os.fstat(file.fileno()).st_mtime < time.time() - KEPT_DAYS * 86_400:
+                    path.unlink()
 
-    def newest_first(self) -> Iterator[Record]:
-        """All records that are kept."""
-        for path in reversed(self._segments()):
-            yield from (Record.from_bytes(data) for data in reversed(list(_records(path.read_bytes()))) if data != _END)
+    def places(self) -> Mapping[tuple[bytes, bytes], Sequence[Place]]:
+        """Where all records are that are kept, by the folder and the name of the file, the newest first."""
+        found: dict[tuple[bytes, bytes], list[Place]] = defaultdict(list)
+        for path in self._segments():
+            with contextlib.suppress(FileNotFoundError):
+                for offset, data in _records(path.read_bytes()):
+                    if data != _END:
+                        _, folder, name, *_ = _parts(data)
+                        found[folder, name].insert(0, Place(path, offset, len(data)))
+        return found
+
+    def record(self, place: Place) -> Record:
+        """The record at a place."""
+        with open(place.segment, "rb") as file:
+            return Record.from_bytes(os.pread(file.fileno(), place.length, place.offset))
 
     def _segments(self) -> list[Path]:
         return sorted(self.folder.glob(f"*{_ENDING}"))
@@ -122,22 +152,49 @@ def _framed(data: bytes) -> bytes:
     return _HEAD.pack(len(data), zlib.crc32(data)) + data
 
 
-def _records(data: bytes) -> Iterator[bytes]:
-    """The whole records; one that was cut off by a crash was never begun to be carried out."""
+def _parts(data: bytes) -> Iterator[Any]:
+    """Whether the record is of an undo, and its folder, its name and its plans, as they are stored."""
+    (length,) = struct.unpack_from(">I", data)
+    head = json.loads(data[4 : 4 + length])
+    yield head["undo"]
+    position = 4 + length
+    for size in head["lengths"]:
+        yield data[position : position + size]
+        position += size
+
+
+def _records(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """The whole records and their offsets; one that was cut off by a crash was never begun to be carried out."""
     position = 0
     while position + _HEAD.size <= len(data):
         length, checksum = _HEAD.unpack_from(data, position)
-        content = data[position + _HEAD.size : position + _HEAD.size + length]
+        position += _HEAD.size
+        content = data[position : position + length]
         if len(content) < length or zlib.crc32(content) != checksum:
             return
-        yield content
-        position += _HEAD.size + length
+        yield position, content
+        position += length
 
 
-def _write(descriptor: int, data: bytes) -> None:
+def _is_settled(segment: BinaryIO) -> bool:
+    """Settle the records of a segment that nobody writes any more; False if some have to wait."""
+    found = list(_records(segment.read()))
+    if found and found[-1][1] == _END:
+        return True
+    waiting = [data for _, data in found if not Record.from_bytes(data).settle()]
+    if waiting:
+        return False
+    end = sum(_HEAD.size + len(data) for _, data in found)
+    segment.truncate(end)
+    _write(segment.fileno(), end, _framed(_END))
+    return True
+
+
+def _write(descriptor: int, offset: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
-        view = view[os.write(descriptor, view) :]
+        written = os.pwrite(descriptor, view, offset)
+        offset, view = offset + written, view[written:]
     os.fdatasync(descriptor)
 
 

@@ -33,7 +33,9 @@ def run(task: Task, paths: Sequence[bytes], processes: int) -> Iterator[Result]:
         finally:
             worker.close()
         return
-    chunks = deque(tuple(paths[start : start + _CHUNK]) for start in range(0, len(paths), _CHUNK))
+    # An undo that was carried out must not be handed out again: it would take back one change more.
+    size = 1 if task.action == "undo" else _CHUNK
+    chunks = deque(tuple(paths[start : start + size]) for start in range(0, len(paths), size))
     yield from _Pool(task, chunks).results(min(processes, len(chunks)))
 
 

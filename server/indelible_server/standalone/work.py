@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ..domain.edits import Edit, apply_edits
 from ..files.apply import apply
-from ..files.plan import Home, Mode, Plan
+from ..files.plan import FilePlan, Home, Mode, Plan
 from ..files.planning import plan_edit
 from ..files.policy import Policy
 from ..files.port import Root
 from ..files.problems import Changed, FileProblem, shown
 from ..files.reading import read, verify
+from ..files.settle import Outcome, settle
 from ..files.undoing import is_made, is_taken_back, undo_of
-from .journal import Journal, Record, Segment
+from .journal import Journal, Place, Record, Segment
 
 Result = dict[str, Any]
 
@@ -39,20 +41,22 @@ class Worker:
     def __init__(self, task: Task) -> None:
         self._task = task
         self._policy = Policy.from_json(task.policy)
+        self._journal = Journal(Path(task.journal))
         self._segment: Segment | None = None
+        self._under_way = 0
 
     def work(self, paths: Sequence[bytes]) -> list[Result]:
         """The result of each path, in their order."""
         if self._task.action == "show":
             return [self._guarded(path, self._show) for path in paths]
         if self._task.action == "undo":
-            return self._undo(paths)
+            return [self._guarded(path, self._take_back) for path in paths]
         return self._write(paths)
 
     def close(self) -> None:
-        """Nothing is under way any more."""
+        """Let go of the journal. What was interrupted, or could not be settled, is for the next run to settle."""
         if self._segment is not None:
-            self._segment.close()
+            self._segment.close(settled=not self._under_way)
             self._segment = None
 
     def _guarded(self, path: bytes, work: Any, *arguments: Any) -> Result:
@@ -94,7 +98,14 @@ class Worker:
                 _written(path, plans[path], plans[path].bytes_read, None) if path in plans else result
                 for path, result in zip(paths, made, strict=True)
             ]
-        self._intend([Record(*_split(path), plan.files) for path, plan in plans.items() if plan.files])
+        try:
+            self._intend([Record(*_split(path), plan.files) for path, plan in plans.items() if plan.files])
+        except FileProblem as problem:
+            made = [
+                failed(path, problem.reason, problem.message) if path in plans else result
+                for path, result in zip(paths, made, strict=True)
+            ]
+            plans = {}
         return [
             self._guarded(path, self._carry_out, plans[path]) if path in plans else result
             for path, result in zip(paths, made, strict=True)
@@ -109,30 +120,49 @@ class Worker:
         written = 0
         with Root(_split(path)[0]) as root:
             for file in plan.files:
-                written += apply(root, file, still_ours=lambda: True).bytes_written
+                written += self._make(root, file)
             bytes_read = plan.bytes_read + (verify(root, plan, self._policy).bytes_read if plan.files else 0)
         return _written(path, plan, bytes_read, written)
 
-    def _undo(self, paths: Sequence[bytes]) -> list[Result]:
-        records = list(Journal(Path(self._task.journal)).newest_first())
-        return [self._guarded(path, self._take_back, records) for path in paths]
+    def _make(self, root: Root, plan: FilePlan) -> int:
+        """Make a change that is on record, and return how much was written. It is settled if the storage refuses."""
+        self._under_way += 1
+        try:
+            written = apply(root, plan, still_ours=lambda: True).bytes_written
+        except Changed:
+            self._under_way -= 1
+            raise
+        except FileProblem:
+            outcome = settle(root, plan)
+            self._under_way -= 1
+            if outcome is not Outcome.NEW:
+                raise
+            written = plan.bytes_changed
+        else:
+            self._under_way -= 1
+        return written
 
-    def _take_back(self, path: bytes, records: Sequence[Record]) -> Result:
+    def _take_back(self, path: bytes) -> Result:
         folder, name = _split(path)
         with Root(folder) as root:
-            done = _last(root, [record for record in records if (record.folder, record.name) == (folder, name)])
+            done = _last(root, [self._journal.record(place) for place in self._places.get((folder, name), ())])
             if done is None:
                 return {"path": shown(path), "result": "unchanged", "message": "there is nothing to undo"}
-            plans = tuple(undo_of(root, plan) for plan in done.plans)
+            # Of a change that was broken off, some files may not have been reached.
+            plans = tuple(undo_of(root, plan) for plan in done.plans if not is_taken_back(root, plan))
             if not self._task.dry_run:
                 self._intend([Record(folder, name, plans, is_undo=True)])
                 for plan in plans:
-                    apply(root, plan, still_ours=lambda: True)
+                    self._make(root, plan)
         return {"path": shown(path), "result": "undone", "bytes_written": sum(plan.bytes_changed for plan in plans)}
+
+    @cached_property
+    def _places(self) -> Mapping[tuple[bytes, bytes], Sequence[Place]]:
+        return self._journal.places()
 
     def _intend(self, records: Sequence[Record]) -> None:
         if records:
-            self._segment = self._segment or Journal(Path(self._task.journal)).begin()
+            self._segment = self._segment or self._journal.begin()
             self._segment.add(records)
 
 

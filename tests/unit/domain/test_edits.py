@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from indelible_server.domain.edits import SHIFT_LIMIT_S, Edit, apply_edits, check_edits
 from indelible_server.errors import InvalidArgument
+from indelible_server.files.policy import CustomField, CustomForm
 from indelible_server.files.tags import element
 
 words = st.sampled_from(["sea", "Sea", "SEA", "sky", "a|b", "A|b", "a|b|c", "a", "é", "e\u0301"])
@@ -179,6 +180,36 @@ def test_an_edit_that_cannot_be_is_refused_where_it_is_wrong(edits: list[Edit], 
     assert (caught.value.field, caught.value.reason) == (field, reason)
 
 
-def test_a_declared_custom_field_is_a_list() -> None:
-    edits = check_edits([Edit("add", "custom.job", ["1"]), Edit("add", "custom.job", ["2"])], {"job": object()})
+def test_a_custom_field_that_is_declared_as_a_list_is_one() -> None:
+    declared = {"job": CustomField("http://example.com/ns/", "ex", "Job", CustomForm.BAG)}
+    edits = check_edits([Edit("add", "custom.job", ["1"]), Edit("add", "custom.job", ["2"])], declared)
     assert apply_edits({}, edits) == {"custom.job": ["1", "2"]}
+
+
+@pytest.mark.parametrize(
+    ("form", "given", "stored"),
+    [
+        (CustomForm.TEXT, "any", "any"),
+        (CustomForm.INTEGER, "+7", "7"),
+        (CustomForm.INTEGER, "7.5", None),
+        (CustomForm.REAL, "-7.5e3", "-7.5e3"),
+        (CustomForm.REAL, "nan", None),
+        (CustomForm.BOOLEAN, "true", "True"),
+        (CustomForm.BOOLEAN, "yes", None),
+        (CustomForm.DATE, "1923-05", "1923-05"),
+        (CustomForm.DATE, "yesterday", None),
+    ],
+)
+def test_a_custom_value_is_checked_by_the_form_that_is_declared(
+    form: CustomForm, given: str, stored: str | None
+) -> None:
+    declared = {"job": CustomField("http://example.com/ns/", "ex", "Job", form)}
+    if stored is None:
+        with pytest.raises(InvalidArgument):
+            check_edits([Edit("set", "custom.job", [given])], declared)
+    else:
+        assert check_edits([Edit("set", "custom.job", [given])], declared)[0].value == [stored]
+    with pytest.raises(InvalidArgument):
+        check_edits([Edit("set", "custom.job", ["1", "2"])], declared)
+    with pytest.raises(InvalidArgument):
+        check_edits([Edit("add", "custom.job", ["1"])], declared)

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from indelible_server.domain.fields import FIELDS, LIST_LENGTH, check_value, field_of
 from indelible_server.errors import InvalidArgument
+from indelible_server.files.policy import CustomField, CustomForm
 
-CUSTOM = {"job": object()}
+CUSTOM = {"job": CustomField("http://example.com/ns/", "ex", "Job", CustomForm.BAG)}
 
 
 def checked(name: str, value: Any) -> Any:

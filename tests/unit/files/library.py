@@ -52,17 +52,22 @@ def packet(body: str, *, about: str = "", wrapper: bool = True) -> bytes:
 
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 SPACES = {
+    "acdsee": "http://ns.acdsee.com/iptc/1.0/",
     "dc": "http://purl.org/dc/elements/1.1/",
     "crs": "http://ns.adobe.com/camera-raw-settings/1.0/",
+    "darktable": "http://darktable.sf.net/",
     "digiKam": "http://www.digikam.org/ns/1.0/",
     "Iptc4xmpExt": "http://iptc.org/std/Iptc4xmpExt/2008-02-29/",
     "lr": "http://ns.adobe.com/lightroom/1.0/",
     "MicrosoftPhoto": "http://ns.microsoft.com/photo/1.0/",
+    "mediapro": "http://ns.iview-multimedia.com/mediapro/1.0/",
+    "mwg-kw": "http://www.metadataworkinggroup.com/schemas/keywords/",
     "mwg-rs": "http://www.metadataworkinggroup.com/schemas/regions/",
     "photoshop": "http://ns.adobe.com/photoshop/1.0/",
     "tiff": "http://ns.adobe.com/tiff/1.0/",
     "xmp": "http://ns.adobe.com/xap/1.0/",
     "dcterms": "http://purl.org/dc/terms/",
+    "xmpMM": "http://ns.adobe.com/xap/1.0/mm/",
     "xmpNote": "http://ns.adobe.com/xmp/note/",
 }
 

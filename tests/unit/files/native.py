@@ -109,25 +109,37 @@ def digest_of(iptc: bytes) -> bytes:
     return hashlib.md5(iptc).digest()
 
 
-def resources_of(content: bytes) -> dict[int, bytes]:
-    """The image resources of a file."""
-    at = content.index(b"Photoshop 3.0\0")
-    (length,) = struct.unpack_from(">H", content, at - 2)
-    data, found, position = content[at + 14 : at - 2 + length], {}, 0
+def resource_list(content: bytes) -> list[tuple[int, bytes]]:
+    """The image resources of a file, in their order, joined over all segments."""
+    data, found, position = b"", [], 0
+    for at in range(len(content)):
+        if content.startswith(b"Photoshop 3.0\0", at):
+            (length,) = struct.unpack_from(">H", content, at - 2)
+            data += content[at + 14 : at - 2 + length]
     while position < len(data):
         (number,) = struct.unpack_from(">H", data, position + 4)
         start = position + 6 + (data[position + 6] + 2 & ~1) + 4
         (size,) = struct.unpack_from(">I", data, start - 4)
-        found[number] = data[start : start + size]
+        found.append((number, data[start : start + size]))
         position = start + size + size % 2
     return found
 
 
-def datasets_of(content: bytes) -> list[tuple[int, bytes]]:
-    """The datasets of a file's IPTC block, in their order."""
-    data, found, position = resources_of(content)[0x0404], [], 0
+def resources_of(content: bytes) -> dict[int, bytes]:
+    """The image resources of a file, by their numbers."""
+    return dict(resource_list(content))
+
+
+def datasets_in(data: bytes) -> list[tuple[int, bytes]]:
+    """The datasets of an IPTC block, in their order."""
+    found, position = [], 0
     while position < len(data):
         _, record, number, size = struct.unpack_from(">BBBH", data, position)
         found.append((record * 1000 + number, data[position + 5 : position + 5 + size]))
         position += 5 + size
     return found
+
+
+def datasets_of(content: bytes) -> list[tuple[int, bytes]]:
+    """The datasets of a file's IPTC block, in their order."""
+    return datasets_in(resources_of(content)[0x0404])

@@ -5,19 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from hypothesis import strategies as st
-
-
-class Memory:
-    """A file in memory, as far as containers look at files."""
-
-    def __init__(self, content: bytes) -> None:
-        self.content = content
-        self.size = len(content)
-        self.reads = 0
-
-    def read(self, offset: int, length: int) -> bytes:
-        self.reads += 1
-        return self.content[offset : offset + length]
+from unit.files.witnesses import Memory
 
 
 def damaged(data: st.DataObject, content: bytes) -> Memory:

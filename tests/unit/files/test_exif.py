@@ -294,11 +294,27 @@ def test_a_damaged_or_full_block_leads_to_a_sidecar(library: Library, block: byt
     assert library.bytes_of(key) == content
 
 
-@ORDERS
-@pytest.mark.parametrize("maker", ["Canon", "Sony"])
-def test_a_preview_behind_the_picture_that_a_note_points_at_is_never_lost(
-    library: Library, order: str, maker: str
-) -> None:
+def test_what_a_full_block_cannot_hold_goes_from_it_and_stays_in_xmp(library: Library) -> None:
+    full = tiff(">", {0x010E: text("old"), 0x010F: text("x" * 65_300)}, {0x9003: DATE})
+    key = library.add("a.jpg", jpeg(exif_segment(full)))
+
+    assert library.write(key, {"description": "a longer text", "gps": POSITION}).mode is Mode.REPLACE
+
+    after = library.bytes_of(key)
+    assert value(after, Ifd.IMAGE, 0x010E) is None
+    assert value(after, Ifd.EXIF, 0x9003) == DATE[1]
+    assert library.read(key).tags == {
+        "description": "a longer text",
+        "gps": POSITION,
+        "taken_at": "2020-01-02T03:04:05",
+    }
+    assert library.write(key, {"taken_at": "2021-01-02T03:04:05"}).mode is Mode.PATCH
+    assert value(library.bytes_of(key), Ifd.EXIF, 0x9003) == b"2021:01:02 03:04:05\0"
+
+
+def with_preview(order: str, maker: str, lead: int) -> tuple[bytes, int]:
+    """A file with a preview behind it that the camera's note points at, and where the pointer stands."""
+
     def build(at: int, target: int) -> bytes:
         if maker == "Canon":
             table = struct.pack(f"{order}HHHII", 1, 0x00B6, LONG, 6, at + 18) + bytes(4)
@@ -307,10 +323,35 @@ def test_a_preview_behind_the_picture_that_a_note_points_at_is_never_lost(
             note = b"SONY DSC \0\0\0" + struct.pack(f"{order}HHHII", 1, 0x2001, UNDEFINED, 900, target) + bytes(4)
         return jpeg(exif_segment(tiff(order, MAKE, {0x927C: (UNDEFINED, note)})))
 
-    note_at = build(0, 0).index(b"\x92\x7c" if order == ">" else b"\x7c\x92") + 8
-    base = build(0, 0).index(b"Exif\0\0") + 6
-    (at,) = struct.unpack_from(f"{order}I", build(0, 0), note_at)
-    content = build(at, len(build(0, 0)) - base) + picture((1, 2, 3))
+    plain = build(0, 0)
+    base = plain.index(b"Exif\0\0") + 6
+    (at,) = struct.unpack_from(f"{order}I", plain, plain.index(b"\x92\x7c" if order == ">" else b"\x7c\x92") + 8)
+    return build(at, len(plain) - base) + bytes(lead) + PREVIEW, base + at + (38 if maker == "Canon" else 22)
+
+
+PREVIEW = picture((1, 2, 3))
+
+
+@ORDERS
+@pytest.mark.parametrize("maker", ["Canon", "Sony"])
+def test_a_preview_behind_the_picture_is_found_after_every_write(library: Library, order: str, maker: str) -> None:
+    content, pointer = with_preview(order, maker, 0)
+    key = library.add("a.jpg", content)
+
+    def pointed_at() -> bytes:
+        after = library.bytes_of(key)
+        (target,) = struct.unpack_from(f"{order}I", after, pointer)
+        return after[after.index(b"Exif\0\0") + 6 + target :]
+
+    assert pointed_at() == PREVIEW
+    for changes in ({"title": "T"}, {"gps": POSITION, "description": "D"}, {"gps": None, "title": "longer " * 900}):
+        assert library.write(key, changes).mode is not Mode.SIDECAR
+        assert pointed_at() == PREVIEW
+
+
+@pytest.mark.parametrize("maker", ["Canon", "Sony"])
+def test_a_note_that_may_mean_a_picture_by_mere_chance_leads_to_a_sidecar(library: Library, maker: str) -> None:
+    content, _ = with_preview("<", maker, 7)
     key = library.add("a.jpg", content)
 
     planned = library.write(key, {"title": "T"})

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import struct
 from dataclasses import dataclass
-from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from indelible_server.files.containers.blocks import Blocks
+from indelible_server.files.containers.container import Container
 from indelible_server.files.containers.heif import Heif
 from indelible_server.files.plan import Mode
 from indelible_server.files.problems import FileProblem
 from indelible_server.files.tags import Tags
-from PIL import Image
+from PIL import Image, ImageSequence
 from support.programs import finished
 from unit.files.library import Library, packet
 from unit.files.test_jpeg import Memory
@@ -162,6 +163,28 @@ def item_data(content: bytes) -> dict[int, bytes]:
     return data
 
 
+def survives(kind: type[Container], media: Memory) -> None:
+    """Change all blocks of a file that may be damaged: if that is not refused, the content is found afterwards."""
+    before = kind(media)  # type: ignore[arg-type] # reads like a MediaFile
+    packet_found, exif, resources = before.xmp, before.exif, before.resources
+    if before.refusal:
+        return
+    changed = (packet_found or b"") + b" " * 1000
+    patches = before.set_blocks(Blocks(changed, (exif or b"") + b"x", resources))
+    after, position = b"", 0
+    for patch in patches:
+        assert position <= patch.offset
+        assert media.read(patch.offset, len(patch.old)) == patch.old
+        after += media.content[position : patch.offset] + patch.new
+        position = patch.offset + len(patch.old)
+    after += media.content[position:]
+    found = kind(Memory(after))  # type: ignore[arg-type] # reads like a MediaFile
+    assert (found.xmp, found.refusal) == (changed, None)
+    assert [after[start : start + length] for start, length in found.content] == [
+        media.content[start : start + length] for start, length in before.content
+    ]
+
+
 def avif(**options: bytes) -> bytes:
     buffer = io.BytesIO()
     Image.effect_noise((64, 48), 50).convert("RGB").save(buffer, "AVIF", **options)
@@ -197,10 +220,7 @@ def test_exiftool_reads_the_tags_and_finds_nothing_wrong(library: Library) -> No
     key = library.add("a.avif", avif())
     library.write(key, EVERYTHING)
 
-    run = finished(["exiftool", "-j", "-G1", "-a", "-n", "-validate", "-warning", "a.avif"], library.path)
-    said = json.loads(run.stdout)[0]
-    run = finished(["exiftool", "-j", "-G1", "-n", "a.avif"], library.path)
-    said |= json.loads(run.stdout)[0]
+    said = json.loads(finished(["exiftool", "-j", "-G1", "-n", "-all", "-validate", "a.avif"], library.path).stdout)[0]
 
     assert said["ExifTool:Validate"] in ("OK", "0 0 0")
     assert said["XMP-dc:Title"] == "Tïtle"
@@ -233,6 +253,16 @@ def test_with_room_behind_the_directory_nothing_moves(library: Library) -> None:
     assert library.read(key).tags == EVERYTHING
 
 
+def test_large_room_behind_the_directory_is_not_read(library: Library) -> None:
+    key = library.add("a.heic", heif(PICTURE, room=box(b"free", bytes(5_000_000))))
+
+    planned = library.write(key, EVERYTHING)
+
+    assert planned.mode is Mode.APPEND
+    assert planned.bytes_read <= 256 * 1024
+    assert item_data(library.bytes_of(key))[1] == PICTURE.data
+
+
 def test_second_writes_are_patched_in_place_with_few_bytes(library: Library) -> None:
     big = Part(2, b"hvc1", bytes(3_000_000))
     key = library.add("a.heic", heif(PICTURE, big))
@@ -252,7 +282,7 @@ def test_many_edits_of_many_lengths_hardly_let_the_file_grow(library: Library) -
     key = library.add("a.heic", heif(PICTURE, Part(5, b"Exif", bytes(4) + b"MM\0*\0\0\0\x08" + bytes(6), (1,))))
     before = len(library.bytes_of(key))
 
-    for number in range(150):
+    for number in range(80):
         length = number * 977 % 20_000 + 1
         moment = f"20{number % 90 + 10}-01-01" + ("T01:01:01.5" if number % 2 else "")
         library.write(key, {"description": "x" * length, "taken_at": moment})
@@ -327,6 +357,22 @@ def test_a_film_beside_the_pictures_finds_its_samples(library: Library) -> None:
     assert after[later:].startswith(PICTURE.data[3:])
 
 
+def test_an_animation_keeps_all_its_pictures(library: Library) -> None:
+    def frames(content: bytes) -> list[bytes]:
+        with Image.open(io.BytesIO(content)) as image:
+            return [frame.convert("RGB").tobytes() for frame in ImageSequence.Iterator(image)]
+
+    first, *others = [Image.effect_noise((64, 48), 50).convert("RGB") for _ in range(3)]
+    buffer = io.BytesIO()
+    first.save(buffer, "AVIF", save_all=True, append_images=others)
+    key = library.add("a.avif", buffer.getvalue())
+
+    assert library.write(key, EVERYTHING).mode is Mode.REPLACE
+
+    assert frames(library.bytes_of(key)) == frames(buffer.getvalue())
+    assert library.read(key).tags == EVERYTHING
+
+
 @pytest.mark.parametrize("trailer", [box(b"mpvd", b"a film"), box(b"mpvd", b"a film") + box(b"sefd", b"SEFHSEFT")])
 def test_what_is_found_from_the_end_of_the_file_stays_there(library: Library, trailer: bytes) -> None:
     key = library.add("a.heic", heif(PICTURE, behind=trailer))
@@ -350,9 +396,12 @@ def test_what_is_found_from_the_end_of_the_file_stays_there(library: Library, tr
         (heif(PICTURE, behind=box(b"uuid", C2PA + b"manifest")), "Content Credentials"),
         (heif(PICTURE, behind=box(b"uuid", XMP + packet(""))), "outside of its directory"),
         (heif(PICTURE, behind=box(b"what", b"points at the picture")), "unknown kind"),
-        (heif(PICTURE, film=True).replace(b"stco", b"saio"), "pointers"),
+        (heif(PICTURE, film=True).replace(b"stco", b"what"), "may point into it"),
+        (heif(PICTURE, behind=box(b"ftyp", b"mp42") + box(b"moov", b"")), "another file"),
+        (heif(PICTURE).replace(b"mdat", b"free"), "lie on each other"),
         (heif(PICTURE, xmp("one"))[:-400], "damaged"),
         (heif(PICTURE)[:-400], "damaged"),
+        (heif(PICTURE).replace(struct.pack(">I", len(PICTURE.data)), b"\0\0\x7f\xff"), "cut off"),
         (heif(PICTURE).replace(b"pitm", b"nope"), "no main picture"),
         (heif(PICTURE, Part(3, b"Exif", b"\xff\xff\0\0MM\0*", (1,))), "no header"),
         (heif(PICTURE, Part(3, b"hvc1", b"")), "left open"),
@@ -415,7 +464,7 @@ def test_content_is_the_same_whatever_is_written(library: Library) -> None:
 SAMPLE = heif(PICTURE, xmp("T"), SECOND, xmp("other", 9, (2,), method=1), version=1, base=4, film=True)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_hostile_bytes_never_crash_nor_hang_the_parser(data: st.DataObject) -> None:
     content = bytearray(SAMPLE)
@@ -423,14 +472,7 @@ def test_hostile_bytes_never_crash_nor_hang_the_parser(data: st.DataObject) -> N
         content[data.draw(st.integers(8, len(content) - 1))] = data.draw(st.integers(0, 255))
     media = Memory(bytes(content[: data.draw(st.integers(300, len(content)))]))
 
-    try:
-        container = Heif(media)  # type: ignore[arg-type] # reads like a MediaFile
-        found, block = container.xmp, container.exif
-        if container.refusal is None:
-            patches = container.set_blocks(Blocks(xmp=(found or b"") + b" " * 1000, exif=block or b"x"))
-            assert all(media.read(patch.offset, len(patch.old)) == patch.old for patch in patches)
-            assert all(one.offset + len(one.old) <= two.offset for one, two in pairwise(patches))
-    except FileProblem:
-        pass
+    with contextlib.suppress(FileProblem):
+        survives(Heif, media)
 
     assert media.reads < 100_000

@@ -13,8 +13,17 @@ from indelible_server.files.photoshop import Resources
 from indelible_server.files.plan import Mode
 from indelible_server.files.policy import Policy
 from indelible_server.files.problems import FileProblem
-from unit.files.library import Library, jpeg, xmp_segment
-from unit.files.native import dataset, datasets_of, digest_of, iptc_segment, resource, resources_of
+from unit.files.library import Library, jpeg, segment, xmp_segment
+from unit.files.native import (
+    dataset,
+    datasets_in,
+    datasets_of,
+    digest_of,
+    iptc_segment,
+    resource,
+    resource_list,
+    resources_of,
+)
 
 UTF8 = dataset(1090, b"\x1b%G")
 VERSION = dataset(2000, b"\0\4")
@@ -155,7 +164,6 @@ def test_a_charset_that_nobody_can_tell_leads_to_a_sidecar(library: Library, blo
         ([iptc_segment(dataset(2005, b"abc")[:-1])], "cut off"),
         ([iptc_segment(dataset(2005, b"abc") + b"rubbish")], "damaged"),
         ([iptc_segment(VERSION)[:-4] + b"\xff\xff\xff\xff"], "Photoshop block"),
-        ([iptc_segment(VERSION), iptc_segment(VERSION)], "several IPTC blocks"),
     ],
 )
 def test_a_block_that_cannot_be_parsed_leads_to_a_sidecar(library: Library, parts: list[bytes], why: str) -> None:
@@ -167,6 +175,48 @@ def test_a_block_that_cannot_be_parsed_leads_to_a_sidecar(library: Library, part
     assert planned.mode is Mode.SIDECAR
     assert why in planned.note
     assert library.bytes_of(key) == content
+
+
+def test_every_block_of_several_gets_what_changes_and_keeps_the_rest(library: Library) -> None:
+    first, second = VERSION + dataset(2105, b"kept"), VERSION + dataset(2005, b"old") + dataset(2110, b"also kept")
+    key = library.add("a.jpg", jpeg(iptc_segment(first), iptc_segment(second)))
+    assert library.read(key).tags == {"headline": "kept", "title": "old", "credit": "also kept"}
+
+    library.write(key, {"title": "T", "place.city": "Bern"})
+
+    resources = resource_list(library.bytes_of(key))
+    found = [dict(datasets_in(data)) for number, data in resources if number == 0x0404]
+    assert [block[2005] for block in found] == [b"T", b"T"]
+    assert [block[2090] for block in found] == [b"Bern", b"Bern"]
+    assert (found[0][2105], found[1][2110]) == (b"kept", b"also kept")
+    assert library.read(key).stale == {}
+
+
+def test_a_block_that_only_some_programs_see_is_updated_as_it_is(library: Library) -> None:
+    usual = iptc_segment(VERSION + dataset(2005, b"old"))
+    key = library.add("a.jpg", jpeg(usual.replace(b"8BIM\4\4", b"AgHg\4\4")))
+
+    library.write(key, {"title": "T"})
+
+    assert b"AgHg\4\4" in library.bytes_of(key)
+    assert [number for number, _ in resource_list(library.bytes_of(key))] == [0x03ED, 0x0404, 0x040A]
+    assert values(library, key, 2005) == ["T"]
+
+
+def test_resources_that_outgrow_a_segment_are_spread_over_neighbours(library: Library) -> None:
+    big = bytes(range(250)) * 260
+    parts = resource(0x0FA0, big) + resource(0x0404, VERSION)
+    key = library.add("a.jpg", jpeg(segment(0xED, b"Photoshop 3.0\0" + parts), segment(0xFE, b"between")))
+
+    library.write(key, {"description": "long " * 380, "keywords": [f"word {number}" for number in range(90)]})
+    library.write(key, {"instructions": "more " * 50})
+    library.write(key, {"title": "T"})
+
+    resources = resource_list(library.bytes_of(key))
+    assert [number for number, _ in resources] == [0x0FA0, 0x0404]
+    assert resources[0][1] == big
+    assert len(values(library, key, 2025)) == 90
+    assert library.bytes_of(key).count(b"Photoshop 3.0\0") == 2
 
 
 def digested(iptc: bytes, xmp: str, *, right: bool) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
 
@@ -10,23 +11,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from indelible_server.files.containers.blocks import Blocks
 from indelible_server.files.containers.jpeg import Jpeg
+from indelible_server.files.embedded import open_blocks
+from indelible_server.files.metadata import write_tags
 from indelible_server.files.plan import Mode
+from indelible_server.files.policy import Policy
 from indelible_server.files.problems import FileProblem
 from PIL import Image
+from support.programs import finished
 from unit.files.library import XMP_SIGNATURE, Library, jpeg, packet, picture, segment, xmp_segment
+from unit.files.native import dataset, datasets_in, iptc_segment
+from unit.files.witnesses import Memory
 
-
-class Memory:
-    """A file in memory, as far as containers look at files."""
-
-    def __init__(self, content: bytes) -> None:
-        self.content = content
-        self.size = len(content)
-        self.reads = 0
-
-    def read(self, offset: int, length: int) -> bytes:
-        self.reads += 1
-        return self.content[offset : offset + length]
+GUID = b"0123456789ABCDEF0123456789ABCDEF"
 
 
 def without_xmp(content: bytes) -> bytes:
@@ -132,16 +128,135 @@ def test_fill_bytes_between_segments_are_kept(library: Library) -> None:
     assert library.read(key).tags == {"rating": 5}
 
 
+def extended(
+    extension: bytes, *, guid: bytes = GUID, parts: tuple[tuple[int, int], ...] = ((0, 80), (80, 9999))
+) -> bytes:
+    """A file with extended XMP, in these parts of it, the last ones first."""
+    head = b"http://ns.adobe.com/xmp/extension/\0" + guid + struct.pack(">I", len(extension))
+    chunks = [segment(0xE1, head + struct.pack(">I", a) + extension[a:b]) for a, b in parts]
+    return jpeg(xmp_segment("", about=f'xmpNote:HasExtendedXMP="{GUID.decode()}"'), *chunks[::-1])
+
+
+def dc(prop: str, text: str) -> bytes:
+    return packet(f"<dc:{prop}><rdf:Alt><rdf:li xml:lang='x-default'>{text}</rdf:li></rdf:Alt></dc:{prop}>")
+
+
+@pytest.mark.parametrize("guid", [GUID, b"0" * 32])
+def test_extended_xmp_stays_as_it_is_and_is_still_referred_to(library: Library, guid: bytes) -> None:
+    content = extended(packet("<crs:Settings>many</crs:Settings>"), guid=guid)
+    key = library.add("a.jpg", content)
+
+    for changes in ({"title": "T", "rating": 2}, {"description": "D" * 9000, "rating": None}):
+        assert library.write(key, changes).mode is not Mode.SIDECAR
+
+    after = library.bytes_of(key)
+    at = content.index(b"\xff\xe1", content.index(b"xpacket end"))
+    assert after.endswith(content[at:])
+    assert b'HasExtendedXMP="%s"' % GUID in after
+
+
+def test_what_extended_xmp_says_is_read_though_the_file_gets_a_sidecar(library: Library) -> None:
+    key = library.add("a.jpg", extended(dc("title", "in the extension"), guid=GUID))
+
+    assert library.read(key).tags == {"title": "in the extension"}
+    library.write(key, {"rating": 3})
+    assert library.read(key).tags == {"title": "in the extension", "rating": 3}
+
+
+def test_a_head_that_a_program_has_spoiled_is_put_right(library: Library) -> None:
+    spoiled = XMP_SIGNATURE.replace(b"http", b"XMP\0")
+    key = library.add("a.jpg", jpeg(segment(0xE1, spoiled + dc("title", "old"))))
+    assert library.read(key).tags == {"title": "old"}
+
+    library.write(key, {"rating": 1})
+
+    assert spoiled not in library.bytes_of(key)
+    assert library.bytes_of(key).count(XMP_SIGNATURE) == 1
+
+
+def test_a_comment_follows_the_description_that_it_held_and_no_other_does(library: Library) -> None:
+    comments = [segment(0xFE, text) for text in (b"CREATOR: gd-jpeg v1.0", b"old caption\0", b"f\xfcr alle")]
+    key = library.add("a.jpg", jpeg(*comments, segment(0xE1, XMP_SIGNATURE + dc("description", "old caption"))))
+    assert library.read(key).tags == {"description": "old caption"}
+
+    library.write(key, {"description": "neü caption"})
+    assert segment(0xFE, "neü caption".encode()) in library.bytes_of(key)
+    library.write(key, {"description": None})
+
+    after = library.bytes_of(key)
+    assert after.count(b"\xff\xfe") == 2
+    assert comments[0] in after
+    assert comments[2] in after
+
+
+def fotostation(iptc: bytes) -> bytes:
+    def record(kind: int, data: bytes) -> bytes:
+        return data + struct.pack(">HI", kind, len(data) + 10) + b"\xa1\xb2\xc3\xd4"
+
+    return jpeg(trailer=record(3, picture()) + record(1, iptc) + record(2, b"soft edit"))
+
+
+def afcp(iptc: bytes, order: str = ">") -> bytes:
+    plain = jpeg()
+    mark = b"AXS!" if order == ">" else b"AXS*"
+    start = len(plain) + 12 + 3 * 12
+    pieces = ((b"TEXT", b"a text"), (b"IPTC", iptc), (b"Nail", picture()))
+    table, data = b"", b""
+    for tag, piece in pieces:
+        table += tag + struct.pack(f"{order}II", len(piece), start + len(data))
+        data += piece
+    head = mark + struct.pack(f"{order}HHI", 1, len(pieces), 0)
+    return plain + head + table + data + mark + struct.pack(f"{order}II", len(plain), 0)
+
+
+def afcp_pieces(content: bytes) -> dict[bytes, bytes]:
+    order = ">" if content[-12:-8] == b"AXS!" else "<"
+    (start,) = struct.unpack_from(f"{order}I", content, len(content) - 8)
+    (count,) = struct.unpack_from(f"{order}H", content, start + 6)
+    entries = [struct.unpack_from(f"{order}4sII", content, start + 12 + 12 * index) for index in range(count)]
+    return {tag: content[offset : offset + size] for tag, size, offset in entries}
+
+
+@pytest.mark.parametrize("order", "<>")
+def test_an_afcp_trailer_is_a_form_and_stays_in_step(library: Library, order: str) -> None:
+    key = library.add("a.jpg", afcp(dataset(2005, b"old") + dataset(2105, b"kept"), order))
+    assert library.read(key).tags == {"title": "old", "headline": "kept"}
+
+    for title in ("a title that is longer", "t"):
+        assert library.write(key, {"title": title, "description": title * 9}).mode is not Mode.SIDECAR
+        pieces = afcp_pieces(library.bytes_of(key))
+        found = dict(datasets_in(pieces[b"IPTC"]))
+        assert (found[2005], found[2105], found[2120]) == (title.encode(), b"kept", title.encode() * 9)
+        assert (pieces[b"TEXT"], pieces[b"Nail"]) == (b"a text", picture())
+
+
+def test_the_iptc_record_of_fotostation_is_a_form(library: Library) -> None:
+    before = fotostation(dataset(2005, b"old") + dataset(2232, b"of the program"))
+    key = library.add("a.jpg", before)
+    assert library.read(key).tags == {"title": "old"}
+
+    library.write(key, {"title": "a title that is longer", "gps": {"lat": 1.0, "lon": 2.0}})
+
+    expected = (1090, b"\x1b%G"), (2005, b"a title that is longer"), (2232, b"of the program")
+    block = b"".join(dataset(number, value) for number, value in expected)
+    assert library.bytes_of(key).endswith(fotostation(block)[len(jpeg()) :])
+    assert b"Photoshop" not in library.bytes_of(key)
+
+
 @pytest.mark.parametrize(
     ("content", "why"),
     [
         (jpeg(segment(0xEB, b"JP\0\1\0\0\0\1\0\0\0\x40jumb....jumdc2pa")), "Content Credentials"),
         (jpeg(xmp_segment("", about='dcterms:provenance="https://cai.example"')), "Content Credentials"),
         (jpeg(xmp_segment(""), xmp_segment("")), "several main XMP packets"),
-        (jpeg(xmp_segment("", about='xmpNote:HasExtendedXMP="AB"')), "several segments"),
+        (extended(b"<x/>", parts=((0, 4),)), "no RDF"),
+        (extended(packet(""), parts=((0, 50), (60, 999))), "extended XMP is damaged"),
+        (extended(packet(""), parts=((0, 50),)), "extended XMP is damaged"),
         (jpeg(segment(0xE1, XMP_SIGNATURE + b"<x:xmpmeta><broken")), "cannot be parsed"),
-        (jpeg(trailer=b"AXS!\0\0\0\0\0\0\0\0"), "AFCP"),
-        (jpeg()[:100], "damaged"),
+        (jpeg(trailer=b"AXS!\0\0\0\0\0\0\0\0"), "not in step"),
+        (jpeg(trailer=b"\0\1\xff\0\0\0\xa1\xb2\xc3\xd4"), "not in step"),
+        (jpeg()[:100], "cut off"),
+        (jpeg(b"rubbish"), "damaged"),
     ],
 )
 def test_what_cannot_be_embedded_safely_goes_to_a_sidecar_that_says_why(
@@ -205,3 +320,58 @@ def test_hostile_bytes_never_crash_nor_hang_the_parser(data: st.DataObject) -> N
 
     assert media.reads < 100_000
     assert container.refusal is None or isinstance(container.refusal, FileProblem)
+
+
+OLD = dataset(2005, b"old")
+RICH = (
+    afcp(OLD),
+    fotostation(OLD),
+    extended(packet("<crs:Settings>many</crs:Settings>")),
+    jpeg(iptc_segment(OLD), segment(0xFE, b"old"), iptc_segment(OLD)),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from(RICH), st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), min_size=1, max_size=5))
+def test_hostile_bytes_in_any_block_are_refused_or_leave_patches_that_fit(
+    content: bytes, mutations: list[tuple[float, int]]
+) -> None:
+    changed = bytearray(content)
+    for place, value in mutations:
+        changed[2 + int(place * (len(content) - 3))] = value
+    media = Memory(bytes(changed))
+    container = Jpeg(media)  # type: ignore[arg-type] # reads like a MediaFile
+    embedded = open_blocks(container, Policy())
+    if container.refusal or embedded.damage:
+        return
+
+    write_tags(embedded.metadata, {}, {"title": "a new title", "rating": 3}, ["title", "rating"], Policy())
+    with contextlib.suppress(FileProblem):
+        end = 0
+        for patch in container.set_blocks(embedded.blocks(container, Policy())):
+            assert patch.offset >= end
+            assert media.read(patch.offset, len(patch.old)) == patch.old
+            end = patch.offset + len(patch.old)
+
+
+@pytest.mark.tool("exiftool")
+def test_exiftool_finds_nothing_wrong_in_a_file_that_had_no_metadata(library: Library) -> None:
+    key = library.add("a.jpg", jpeg())
+    library.write(key, {"title": "T", "gps": {"lat": 1.5, "lon": -2.5}, "taken_at": "2020-01-02T03:04:05.6+01:00"})
+
+    said = finished(["exiftool", "-validate", "-warning", "-a", "-s3", "a.jpg"], library.path).stdout.splitlines()
+
+    # What only the camera could know is missed by this validator as soon as there is any Exif.
+    assert not [line for line in said[1:] if "Missing required" not in line]
+
+
+@pytest.mark.tool("exiftool")
+def test_a_reader_by_the_rules_of_the_mwg_sees_what_was_written(library: Library) -> None:
+    key = library.add("a.jpg", jpeg(iptc_segment(dataset(2005, b"old") + dataset(2120, b"old"))))
+    library.write(key, {"description": "D", "keywords": ["a|b", "c"], "creators": ["x", "y"], "rating": 4})
+
+    said = finished(["exiftool", "-use", "MWG", "-MWG:all", "-s", "a.jpg"], library.path).stdout
+
+    found = dict(line.split(":", 1) for line in said.splitlines())
+    told = {tag.strip(): value.strip() for tag, value in found.items()}
+    assert told == {"Description": "D", "Keywords": "b, c", "Creator": "x, y", "Rating": "4"}

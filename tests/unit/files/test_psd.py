@@ -186,3 +186,9 @@ def test_what_cannot_be_changed_safely_goes_to_a_sidecar_that_says_why(
 @given(st.data())
 def test_hostile_bytes_never_crash_nor_harm(data: st.DataObject) -> None:
     survives(Psd, mangled(data, FULL))
+
+
+def test_a_file_that_ends_before_its_layers_is_read(library: Library) -> None:
+    key = library.add("a.psd", psd(resource(1060, TITLED))[:80])
+
+    assert library.read(key, details=True).note == "the file is cut off"

@@ -34,25 +34,13 @@ from unit.files.movies import (
     top,
     track,
 )
+from unit.files.witnesses import Memory
 
 TITLE = "<dc:title><rdf:Alt><rdf:li xml:lang='x-default'>old</rdf:li></rdf:Alt></dc:title>"
 FREE = box(b"free", bytes(20_000))
 UUID = box(b"uuid", XMP_UUID, packet(TITLE))
 UNKNOWN = box(b"udta", box(b"abcd", b"unknown"))
 LONG = "long " * 2000
-
-
-class Memory:
-    """A file in memory, as far as containers look at files."""
-
-    def __init__(self, content: bytes) -> None:
-        self.content = content
-        self.size = len(content)
-        self.reads = 0
-
-    def read(self, offset: int, length: int) -> bytes:
-        self.reads += 1
-        return self.content[offset : offset + length]
 
 
 def opened(content: bytes) -> QuickTime:

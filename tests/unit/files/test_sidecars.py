@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from indelible_server.files.plan import Home, Mode
 from indelible_server.files.policy import FormatRule, HomeChoice, Policy, SidecarName
-from unit.files.library import Library, jpeg, packet
+from indelible_server.files.tags import Tags
+from lxml import etree
+from unit.files.library import RDF, SPACES, Library, jpeg, packet
 
 RAW = b"II*\0raw"
 RATED = packet("", about='xmp:Rating="2" crs:Version="15"', wrapper=False)
@@ -149,3 +151,97 @@ def test_held_conflicts_write_nothing(library: Library) -> None:
     assert planned.held
     assert not planned.files
     assert planned.conflicts[0].field == "title"
+
+
+DARKTABLE = packet(
+    "<darktable:history><rdf:Seq><rdf:li darktable:num='0' darktable:operation='exposure' darktable:params='0a1b'/>"
+    "<rdf:li darktable:num='1' darktable:operation='crop'/></rdf:Seq></darktable:history>"
+    "<crs:ToneCurve><rdf:Seq><rdf:li>0, 0</rdf:li></rdf:Seq></crs:ToneCurve>",
+    about='xmp:Rating="2" darktable:xmp_version="5" crs:Exposure2012="+0.35" xmpMM:DerivedFrom="a.CR2"',
+    wrapper=False,
+)
+IMMICH = packet("<dc:description><rdf:Alt><rdf:li xml:lang='x-default'>D</rdf:li></rdf:Alt></dc:description>")
+LIGHTROOM = packet("", about='xmp:Label="Red" photoshop:SidecarForExtension="CR2"')
+AAE = b"<?xml version='1.0'?><plist><dict/></plist>"
+
+
+@pytest.mark.parametrize(
+    ("files", "target", "read", "written"),
+    [
+        ({"a.CR2": RAW, "a.jpg": jpeg(), "a.xmp": RATED}, "a.CR2", {"rating": 2}, {"a.xmp"}),
+        ({"a.CR2": RAW, "a.jpg": jpeg(), "a.xmp": RATED}, "a.jpg", {}, {"a.jpg"}),
+        ({"a.CR2": RAW, "a.jpg": jpeg()}, "a.CR2", {}, {"a.xmp"}),
+        ({"a.CR2": RAW, "a.jpg": jpeg()}, "a.jpg", {}, {"a.jpg"}),
+        ({"a.CR2": RAW, "a.dng": RAW, "a.xmp": RATED}, "a.CR2", {"rating": 2}, {"a.xmp"}),
+        ({"a.CR2": RAW, "a.dng": RAW, "a.CR2.xmp": RATED}, "a.CR2", {"rating": 2}, {"a.CR2.xmp"}),
+        ({"a.heic": b"?", "a.mov": b"?", "a.xmp": RATED}, "a.heic", {}, {"a.heic.xmp"}),
+        ({"a.heic": b"?", "a.mov": b"?", "a.heic.xmp": RATED}, "a.heic", {"rating": 2}, {"a.heic.xmp"}),
+        ({"a.jpg": jpeg(), "a.AAE": AAE}, "a.jpg", {}, {"a.jpg"}),
+        ({"a.jpg": jpeg(), "a.jpg.xmp": DARKTABLE}, "a.jpg", {"rating": 2}, {"a.jpg", "a.jpg.xmp"}),
+        ({"a.jpg": jpeg(), "a.jpg.xmp": IMMICH}, "a.jpg", {"description": "D"}, {"a.jpg", "a.jpg.xmp"}),
+        ({"a.CR2": RAW, "a.XMP": RATED}, "a.CR2", {"rating": 2}, {"a.XMP"}),
+        (
+            {"a.CR2": RAW, "a.xmp": LIGHTROOM, "a.CR2.xmp": DARKTABLE},
+            "a.CR2",
+            {"rating": 2, "label": "Red"},
+            {"a.xmp", "a.CR2.xmp"},
+        ),
+        ({"a.CR2": RAW, "a.nef": RAW, "a.xmp": LIGHTROOM, "a.nef.xmp": RATED}, "a.nef", {"rating": 2}, {"a.nef.xmp"}),
+    ],
+)
+def test_what_lies_beside_a_file_is_read_and_written_if_it_is_its_own(
+    library: Library, files: dict[str, bytes], target: str, read: Tags, written: set[str]
+) -> None:
+    for name, content in files.items():
+        library.add(name, content)
+    assert library.read(target.encode()).tags == read
+
+    library.write(target.encode(), {"title": "T", "rating": 5})
+
+    changed = {name for name in library.names() if files.get(name) != library.bytes_of(name.encode())}
+    assert changed == written
+    assert library.read(target.encode()).tags == read | {"title": "T", "rating": 5}
+    assert not library.read(target.encode()).stale
+
+
+def test_two_sidecars_of_a_file_say_the_same_after_a_write_and_nothing_comes_back(library: Library) -> None:
+    key = library.add("a.CR2", RAW)
+    library.add("a.xmp", LIGHTROOM)
+    library.add("a.CR2.xmp", DARKTABLE)
+
+    library.write(key, {"label": None, "rating": 4})
+
+    for sidecar in (b"a.xmp", b"a.CR2.xmp"):
+        assert b"4" in library.bytes_of(sidecar).partition(b"Rating")[2][:12]
+        assert b"Label" not in library.bytes_of(sidecar)
+    assert library.read(key).tags == {"rating": 4}
+    assert not library.plan(key, {"rating": 4}).files
+
+
+def test_what_other_programs_keep_in_a_sidecar_survives_a_hundred_edits(library: Library) -> None:
+    key = library.add("a.CR2", RAW)
+    library.add("a.CR2.xmp", DARKTABLE)
+    spaces = {"d": SPACES["darktable"], "c": SPACES["crs"], "rdf": RDF}
+
+    def foreign() -> list[str]:
+        root = etree.fromstring(library.bytes_of(b"a.CR2.xmp"))
+        found = root.xpath("//d:* | //c:* | //d:*//rdf:li | //@d:* | //@c:* | //c:*//rdf:li/text()", namespaces=spaces)
+        return [str(one) if isinstance(one, str) else f"{one.tag} {dict(one.attrib)}" for one in found]
+
+    before, size = foreign(), len(DARKTABLE)
+    for number in range(100):
+        changes = {"title": f"Title {number}", "keywords": [f"a|{number}"], "rating": number % 6 or None}
+        library.write(key, changes)
+
+    assert foreign() == before
+    assert len(before) == 12
+    assert len(library.bytes_of(b"a.CR2.xmp")) < size + 2_000
+
+
+@pytest.mark.parametrize("ending", [b".jpg", b".nef"])
+def test_a_name_can_be_as_long_as_the_filesystem_lets_it(library: Library, ending: bytes) -> None:
+    key = library.add(b"n" * (255 - len(ending)) + ending, jpeg() if ending == b".jpg" else b"II*\0raw")
+
+    library.write(key, {"title": "new"})
+
+    assert library.read(key).tags == {"title": "new"}

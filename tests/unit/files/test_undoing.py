@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from indelible_server.files.apply import apply
 from indelible_server.files.plan import FilePlan, Home, Mode, Patch
-from indelible_server.files.problems import Changed
+from indelible_server.files.problems import Changed, FileProblem
 from indelible_server.files.settle import Outcome, settle
 from indelible_server.files.undoing import is_made, is_taken_back, undo_of
 from unit.files.library import Library, jpeg
@@ -150,3 +150,12 @@ def test_a_plan_in_place_keeps_all_lengths_but_that_of_its_end(library: Library)
     ):
         with pytest.raises(ValueError, match=r"in place|at the end"):
             FilePlan(key, Home.EMBEDDED, Mode.APPEND, b"x", identity, patches)
+
+
+def test_a_file_with_several_names_is_not_replaced_by_an_undo(library: Library) -> None:
+    plan = appended(library)
+    apply(library.root, plan, still_ours=yes)
+    os.link(library.path / "a.bin", library.path / "b.bin")
+
+    with pytest.raises(FileProblem, match="several names"):
+        undo_of(library.root, plan)

@@ -265,3 +265,13 @@ def test_what_was_written_is_read_back_and_compared(library: Library) -> None:
         library.apply(planned.__class__(**{**vars(planned), "files": ()}))
 
     assert problem.value.reason is Reason.VERIFY_FAILED
+
+
+def test_a_custom_field_that_is_no_longer_declared_stays_in_the_catalog_and_is_not_written(library: Library) -> None:
+    key = library.add("a.jpg", jpeg())
+
+    planned = library.plan(key, {"title": "T", "custom.gone": ["kept"]}, base={"embedded": {"custom.gone": ["old"]}})
+
+    assert library.apply(planned).tags == {"title": "T"}
+    assert planned.tags == {"title": "T", "custom.gone": ["kept"]}
+    assert not library.plan(key, planned.tags).files

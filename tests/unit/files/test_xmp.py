@@ -12,7 +12,7 @@ from indelible_server.files.metadata import read_tags, stale_fields, write_tags
 from indelible_server.files.policy import CustomField, CustomForm, FlatForm, Policy
 from indelible_server.files.problems import FileProblem
 from indelible_server.files.tags import Tags, difference
-from indelible_server.files.xmp import Packet
+from indelible_server.files.xmp import LIST_LIMIT, SIZE_LIMIT, Packet
 from unit.files.library import packet
 
 TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=40).filter(str.strip)
@@ -91,6 +91,110 @@ def test_entities_are_never_expanded() -> None:
 
     with pytest.raises(FileProblem):
         Packet.parse(bomb)
+
+
+def title(text: str, prop: str = "dc:title") -> str:
+    return f"<{prop}><rdf:Alt><rdf:li xml:lang='x-default'>{text}</rdf:li></rdf:Alt></{prop}>"
+
+
+PLAIN = packet(title("t"), wrapper=False)
+SECOND = b"<rdf:Description rdf:about='' xmlns:dc='http://purl.org/dc/elements/1.1/'>%s</rdf:Description>"
+TWICE = PLAIN.replace(b"</rdf:RDF>", SECOND % b"<dc:title>second</dc:title>" + b"</rdf:RDF>")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'<!DOCTYPE x SYSTEM "file:///etc/passwd">' + PLAIN,
+        b"<!DOCTYPE x [<!ENTITY a 'b'>]>" + packet("<dc:title>&a;</dc:title>", wrapper=False),
+        packet("<dc:title>" + "<dc:x>" * 300 + "</dc:x>" * 300 + "</dc:title>"),
+        packet(title("x" * 11_000_000)),
+        packet("x" * (SIZE_LIMIT + 1)),
+        packet("").replace(b"</rdf:RDF>", SECOND % b"" * 2000 + b"</rdf:RDF>"),
+        packet(title("XX")).replace(b"XX", b"\xff\xfe"),
+        packet(title("&#1;")),
+        packet(title("&unknown;")),
+        PLAIN.replace(b"rdf:RDF", b"rdf:Rdf"),
+        PLAIN + PLAIN,
+    ],
+    ids=range(11),
+)
+def test_a_packet_that_is_made_to_harm_is_refused_at_once(data: bytes) -> None:
+    with pytest.raises(FileProblem):
+        Packet.parse(data)
+
+
+def test_a_list_that_is_no_list_of_words_any_more_is_refused() -> None:
+    items = "".join(f"<rdf:li>{number}</rdf:li>" for number in range(LIST_LIMIT + 1))
+
+    with pytest.raises(FileProblem, match="10,000 values"):
+        read_tags(parsed(packet(f"<dc:subject><rdf:Bag>{items}</rdf:Bag></dc:subject>")), Policy())
+
+
+def test_many_properties_of_strangers_are_no_reason_to_be_slow_or_to_refuse() -> None:
+    result = edited(packet("", about=" ".join(f'crs:a{number}="v"' for number in range(20_000))), title="T")
+
+    assert 'crs:a19999="v"' in result
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        PLAIN,
+        b"\xef\xbb\xbf" + PLAIN,
+        b"\0 \n" + PLAIN + b"\0\0",
+        packet(title("t")).replace(b'end="w"', b'end="r"'),
+        packet(title("t")).decode().encode("utf-16"),
+        packet(title("t")).decode().encode("utf-16-le"),
+        packet(title("t")).decode().lstrip("\ufeff").encode("utf-16-be"),
+        packet(title("t")).decode().encode("utf-32-be"),
+        PLAIN.replace(b'<x:xmpmeta xmlns:x="adobe:ns:meta/">', b"").replace(b"</x:xmpmeta>", b""),
+        PLAIN.replace(b"x:xmpmeta", b"x:xapmeta"),
+        b"<outer><inner>" + PLAIN + b"</inner></outer>",
+        PLAIN.replace(b"dc:", b"other:").replace(b"xmlns:dc", b"xmlns:other"),
+        PLAIN.replace(b'rdf:about=""', b'about=""'),
+        packet("<dc:title>t</dc:title>"),
+        packet("", about='dc:title="t"'),
+        packet("<dc:title rdf:ID='i'><rdf:Bag><rdf:li>t</rdf:li></rdf:Bag></dc:title>"),
+        packet("<dc:title rdf:parseType='Resource'><rdf:value>t</rdf:value></dc:title>"),
+        packet("<dc:title><rdf:Description><rdf:value>t</rdf:value></rdf:Description></dc:title>"),
+        packet("<dc:title><rdf:Alt><rdf:li rdf:value='t' xml:lang='x-default' xmp:Note='n'/></rdf:Alt></dc:title>"),
+        packet(
+            "<dc:title><rdf:Alt><rdf:li><rdf:Description rdf:value='t' xmp:Note='n'/></rdf:li></rdf:Alt></dc:title>"
+        ),
+        packet("<dc:title><rdf:Alt><rdf:li xml:lang='x-default'><!-- a -->t<?b c?></rdf:li></rdf:Alt></dc:title>"),
+        packet(title("<![CDATA[t]]>")),
+        TWICE,
+        packet("<dc:title>second</dc:title>", about='dc:title="t"'),
+    ],
+    ids=range(24),
+)
+def test_a_title_is_read_however_it_is_put_and_is_there_once_after_it_was_set(data: bytes) -> None:
+    assert read_tags(parsed(data), Policy()) == {"title": "t"}
+
+    result = edited(data, title="new")
+
+    assert result.count("new") == 1
+    assert ">t<" not in result
+    assert '"t"' not in result
+    assert "second" not in result
+    assert "xmp:Note" in result or b"xmp:Note" not in data
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        "<rdf:li rdf:parseType='Resource'><rdf:value>Ann</rdf:value><xmp:Note>n</xmp:Note></rdf:li>",
+        "<rdf:li><rdf:Description><rdf:value>Ann</rdf:value><xmp:Note>n</xmp:Note></rdf:Description></rdf:li>",
+        "<rdf:li rdf:value='Ann' xmp:Note='n'/>",
+    ],
+)
+def test_what_qualifies_an_item_of_a_list_stays_with_it(item: str) -> None:
+    data = packet(f"<dc:creator><rdf:Seq>{item}</rdf:Seq></dc:creator>")
+
+    assert read_tags(parsed(data), Policy()) == {"creators": ["Ann"]}
+    assert "xmp:Note" in edited(data, creators=["Bob", "Ann"])
+    assert "xmp:Note" not in edited(data, creators=["Bob"])
 
 
 def test_unknown_properties_other_languages_and_qualifiers_survive() -> None:
@@ -223,6 +327,49 @@ def test_a_custom_field_is_written_as_declared() -> None:
 
     assert 'xmlns:ex="http://example.com/ns/"' in result
     assert "<ex:Job><rdf:Bag>" in result
+
+
+@pytest.mark.parametrize(
+    ("form", "value", "written", "outside"),
+    [
+        (CustomForm.TEXT, "free text", "<ex:Job>free text</ex:Job>", None),
+        (CustomForm.LANG_ALT, "said", 'xml:lang="x-default">said</rdf:li>', None),
+        (CustomForm.SEQ, "first", "<rdf:Seq><rdf:li>first</rdf:li></rdf:Seq>", None),
+        (CustomForm.INTEGER, "-12", "<ex:Job>-12</ex:Job>", "twelve"),
+        (CustomForm.REAL, "1.50", "<ex:Job>1.50</ex:Job>", "much"),
+        (CustomForm.BOOLEAN, "True", "<ex:Job>True</ex:Job>", "maybe"),
+        (CustomForm.DATE, "1923-05", "<ex:Job>1923-05</ex:Job>", "long ago"),
+    ],
+)
+def test_each_custom_form_is_written_and_read_as_itself(
+    form: CustomForm, value: str, written: str, outside: str | None
+) -> None:
+    policy = Policy(custom_fields={"job": CustomField("http://example.com/ns/", "ex", "Job", form)})
+
+    assert written in edited(packet(""), policy, **{"custom.job": [value]})
+    if outside:
+        data = packet("").replace(
+            b"</rdf:Description>",
+            b"<e:Job xmlns:e='http://example.com/ns/'>%s</e:Job></rdf:Description>" % outside.encode(),
+        )
+        assert read_tags(parsed(data), policy) == {}
+        with pytest.raises(FileProblem, match="declared"):
+            edited(packet(""), policy, **{"custom.job": [outside]})
+
+
+def test_a_custom_field_for_one_value_does_not_take_two() -> None:
+    policy = Policy(custom_fields={"job": CustomField("http://example.com/ns/", "ex", "Job")})
+
+    with pytest.raises(FileProblem, match="one value"):
+        edited(packet(""), policy, **{"custom.job": ["a", "b"]})
+
+
+@pytest.mark.parametrize("prefix", ["xmpMM", "mine"])
+def test_other_programs_own_properties_are_not_for_custom_fields(prefix: str) -> None:
+    entry = {"namespace_uri": "http://ns.adobe.com/xap/1.0/mm/", "prefix": prefix, "property": "DocumentID"}
+
+    with pytest.raises(ValueError, match="not for custom fields"):
+        Policy.from_json({"custom_fields": {"job": entry}})
 
 
 def test_text_that_xml_cannot_carry_is_cleaned_the_same_way_everywhere() -> None:

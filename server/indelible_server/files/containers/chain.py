@@ -11,13 +11,14 @@ from enum import StrEnum
 
 from ..media import MediaFile
 from ..patching import shift_of, tailed
-from ..plan import Patch
+from ..plan import Mode, Patch
 from ..problems import FileProblem, Reason
 from .blocks import Blocks
 from .boxes import Box, box, boxes
 from .container import Container
 
-_SIZE_LIMIT = 32 * 1024 * 1024
+SIZE_LIMIT = 32 * 1024 * 1024
+"""A block is not longer."""
 
 
 class Kind(StrEnum):
@@ -50,6 +51,8 @@ class Chain(Container):
     """A file that is a chain of boxes."""
 
     takes_exif = True
+    ways = (Mode.PATCH, Mode.APPEND, Mode.REPLACE)
+    places = "XMP, Exif"
 
     def __init__(self, media: MediaFile) -> None:
         super().__init__(media)
@@ -78,7 +81,7 @@ class Chain(Container):
         """Take note of a box with a block behind `head` bytes."""
         if kind in self._held:
             self.refuse(Reason.UNSUPPORTED, f"the file has several {kind} blocks")
-        elif not head <= found.length <= _SIZE_LIMIT:
+        elif not head <= found.length <= SIZE_LIMIT:
             self.refuse(Reason.CORRUPT, f"the file's {kind} block is cut off, or very long")
         else:
             self._held[kind] = Held(found, self.media.read(found.data, head))
@@ -114,7 +117,8 @@ class Chain(Container):
         patches.sort(key=lambda patch: (patch.offset, len(patch.old) > 0))
         if any(shift_of(patches, found.data) for found in self.boxes) and not self.can_move():
             raise FileProblem(Reason.UNSUPPORTED, "parts of the file are found by their place in it, and would move")
-        others = max(found.end for found in self.boxes if all(held.box is not found for held in self._held.values()))
+        ours = [held.box for held in self._held.values()]
+        others = max((found.end for found in self.boxes if found not in ours), default=0)
         return tuple(tailed(self.media, patches, others))
 
     def wanted(self, blocks: Blocks) -> Mapping[Kind, bytes]:

@@ -73,6 +73,18 @@ class Container:
         return None
 
     @property
+    def further_iptc(self) -> tuple[bytes, ...]:
+        """The IPTC blocks that stand outside of the resources, beside those in them."""
+        return ()
+
+    def extended_xmp(self, guid: str) -> bytes | None:
+        """The part of XMP that the main packet refers to by this name; None if there is none.
+
+        Raises `FileProblem` (CORRUPT, TOO_LARGE) if it cannot be put together.
+        """
+        return None
+
+    @property
     def iptc(self) -> bytes | None:
         """The IPTC block that is outside of Photoshop's resources."""
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 
 from ..media import MediaFile
@@ -28,7 +28,7 @@ class Directory:
         self.box = whole
         self._media = media
         self._data = media.read(whole.start, whole.end - whole.start)
-        self._children = list(boxes(media, whole.data + _FULL, whole.end))
+        self._children = list(self._boxes(whole.data + _FULL, whole.end))
         self._named = {child.kind: child for child in self._children}
         if any(sum(child.kind == kind for child in self._children) > 1 for kind in _SINGLE):
             raise damage()
@@ -36,6 +36,8 @@ class Directory:
             raise FileProblem(Reason.UNSUPPORTED, "the file has no main picture")
         self.primary = self._primary()
         self.items = self._items()
+        if self.primary not in self.items:
+            raise damage()
         self.locations = Locations.parse(self._content(b"iloc"))
         self._references = self._all_references()
 
@@ -55,9 +57,7 @@ class Directory:
             for number, place in associations(self._media.read(part.data, part.length))
             if number == self.primary
         }
-        properties = (
-            entry for part in parts if part.kind == b"ipco" for entry in boxes(self._media, part.data, part.end)
-        )
+        properties = (entry for part in parts if part.kind == b"ipco" for entry in self._boxes(part.data, part.end))
         for place, found in enumerate(properties, start=1):
             if place in places and found.kind == b"ispe":
                 fields = Fields(self._media.read(found.data + _FULL, min(found.length, 12) - _FULL))
@@ -136,9 +136,7 @@ class Directory:
         start = entries.data + _FULL + width
         if start > entries.end:
             raise damage()
-        items = [
-            Item.parse(self._media.read(entry.data, entry.length)) for entry in boxes(self._media, start, entries.end)
-        ]
+        items = [Item.parse(self._media.read(entry.data, entry.length)) for entry in self._boxes(start, entries.end)]
         found = {item.number: item for item in items}
         stated = int.from_bytes(self._content(b"iinf")[_FULL : _FULL + width], "big")
         if not len(found) == len(items) == stated:
@@ -150,12 +148,19 @@ class Directory:
             return []
         whole = self._named[b"iref"]
         width = 4 if self._content(b"iref")[:1] > b"\0" else 2
-        found = boxes(self._media, whole.data + _FULL, whole.end)
+        found = self._boxes(whole.data + _FULL, whole.end)
         return [Reference.parse(entry.kind, self._media.read(entry.data, entry.length), width) for entry in found]
 
     def _inside(self, kind: bytes) -> list[Box]:
         parent = self._named.get(kind)
-        return list(boxes(self._media, parent.data, parent.end)) if parent else []
+        return list(self._boxes(parent.data, parent.end)) if parent else []
+
+    def _boxes(self, start: int, end: int) -> Iterator[Box]:
+        """The boxes between two offsets, none of which may leave its end open: something can be put behind it."""
+        for found in boxes(self._media, start, end):
+            if found.to_end:
+                raise damage()
+            yield found
 
     def _content(self, kind: bytes) -> bytes:
         child = self._named[kind]

@@ -88,6 +88,7 @@ class Flac(Container):
     """A FLAC file, scanned up to its sound."""
 
     takes_xmp = False
+    places = "Vorbis comments"
 
     def __init__(self, media: MediaFile) -> None:
         super().__init__(media)

@@ -6,6 +6,7 @@ is recognised when the file is written again, and laid out anew, so that it does
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,14 +15,14 @@ from itertools import pairwise
 from .. import makernotes
 from ..media import MediaFile
 from ..patching import scattered, shift_of
-from ..plan import Patch
+from ..plan import Mode, Patch
 from ..problems import FileProblem, Reason
-from . import film_chunks
+from . import media_offsets
 from .blocks import Blocks
 from .boxes import C2PA_UUID, UUID, XMP_UUID, Box, box, boxes
 from .container import Container, Range
 from .directory import Directory
-from .items import MIME, Extent, Item, Location
+from .items import MIME, Item
 
 _XMP, _EXIF = MIME, b"Exif"
 _KINDS = (_XMP, _EXIF)
@@ -29,13 +30,13 @@ _KINDS = (_XMP, _EXIF)
 _XMP_TYPE = b"application/rdf+xml"
 _EXIF_HEAD = b"\0\0\0\6Exif\0\0"
 _OFFSET = 4
-_META, _DATA, _FREE, _FILM = b"meta", b"mdat", b"free", b"moov"
-_BEFORE_OURS = frozenset({b"ftyp", _META, _DATA, _FREE, b"skip", b"wide", _FILM})
+_TYPE, _META, _DATA, _FREE, _FILM = b"ftyp", b"meta", b"mdat", b"free", b"moov"
+_BEFORE_OURS = frozenset({_TYPE, _META, _DATA, _FREE, b"skip", b"wide", _FILM})
 """Boxes that ours may follow. Others, as those of motion photos, are found from the end of the file."""
 _MOVABLE = _BEFORE_OURS | {b"mpvd", b"sefd"}
 """Boxes that are as good in another place: what they point at is in them, or is told where it went."""
 _SIGNATURE = b"Indelible-items\1"
-_DIRECTORY_ROOM, _EXIF_ROOM = 256, 1024
+_DIRECTORY_ROOM, _EXIF_ROOM = 248, 1024
 _BOX_HEAD = 8
 _PIECES_LIMIT = 16
 _SIZE_LIMIT = 32 * 1024 * 1024
@@ -54,6 +55,8 @@ class Heif(Container):
 
     takes_exif = True
     xmp_yields = False
+    ways = (Mode.PATCH, Mode.APPEND, Mode.REPLACE)
+    places = "XMP, Exif"
 
     def __init__(self, media: MediaFile) -> None:
         super().__init__(media)
@@ -163,7 +166,7 @@ class Heif(Container):
             if len(shifts) > 1:
                 raise FileProblem(Reason.UNSUPPORTED, "the camera's notes point at a picture that would move")
         films = [found for found in self._boxes if found.kind == _FILM]
-        return [patch for film in films for patch in film_chunks.adjusted(self.media, film, patches)]
+        return media_offsets.shifted(self.media, films, lambda offset: offset + shift_of(patches, offset))
 
     @cached_property
     def _pictures_beyond(self) -> list[int]:
@@ -210,31 +213,30 @@ class Heif(Container):
             for entry in old.entries
             if entry.in_file and entry.number not in extents
         ]
-        for number, (place, length) in extents.items():
-            entries.append(Location(number, 0, 0, 0, (Extent(0, place, length),)))
+        entries += [old.new(number, *piece) for number, piece in extents.items()]
         new = self._directory.changed(
             added,
             old.widened().with_entries(entries),
             [piece for piece in erased if _lies_in(piece, self._directory.box)],
         )
-        whole = self._directory.box
-        end = self._room.end if self._room else whole.end
-        left = end - whole.start - len(new)
-        if left < 0 or 0 < left < _BOX_HEAD:
-            left = _DIRECTORY_ROOM
-            free = bytes(left - _BOX_HEAD)
-        else:
-            free = self.media.read(end - left + _BOX_HEAD, left - _BOX_HEAD)
-        return Patch(
-            whole.start, self.media.read(whole.start, end - whole.start), new + (box(_FREE, free) if left else b"")
-        )
+        start, end = self._directory.box.start, (self._room or self._directory.box).end
+        left = end - start - len(new)
+        if left >= _BOX_HEAD:
+            # Of the free space only the head is written.
+            new += left.to_bytes(4, "big") + _FREE
+            end = start + len(new)
+        elif left:
+            new += box(_FREE, bytes(_DIRECTORY_ROOM))
+        return Patch(start, self.media.read(start, end - start), new)
 
-    @property
+    @cached_property
     def _room(self) -> Box | None:
         """The free space right behind the directory."""
         index = self._boxes.index(self._directory.box) + 1
         behind = self._boxes[index] if index < len(self._boxes) else None
-        return behind if behind and behind.kind == _FREE and not behind.to_end else None
+        if behind is None or behind.kind != _FREE or behind.to_end or behind.length > _SIZE_LIMIT:
+            return None
+        return behind
 
     @cached_property
     def _store(self) -> tuple[Box, bytes] | None:
@@ -289,6 +291,8 @@ class Heif(Container):
 
     def _note(self, found: Box) -> None:
         self._boxes.append(found)
+        if found.kind == _TYPE and len(self._boxes) > 1:
+            self.refuse(Reason.UNSUPPORTED, "another file is appended to the file")
         if found.kind == UUID:
             name = self.media.read(found.data, len(XMP_UUID))
             if name == C2PA_UUID:
@@ -316,21 +320,28 @@ class Heif(Container):
             self._ours[item.kind] = _Ours(item, pieces)
 
     def _check_places(self) -> None:
-        """Refuse a file in which something else lies where our data do, or where the directory does."""
-        whole = self._directory.box
+        """Refuse a file in which something else lies where our data do, or where the directory can grow."""
         numbers = {ours.item.number for ours in self._ours.values()}
         areas = sorted(piece for ours in self._ours.values() for piece in ours.pieces)
-        overlap = any(_overlap(one, other) for one, other in pairwise(areas))
+        sound = not any(_overlap(one, other) for one, other in pairwise(areas))
         for entry in self._directory.locations.entries:
-            pieces = self._directory.pieces(entry) or ()
+            found = self._directory.pieces(entry)
+            if entry.in_file and found is None:
+                self.refuse(Reason.CORRUPT, "the file is cut off")
+            pieces = found or ()
             if entry.in_file and len(pieces) == 1 and pieces[0][1] == 0:
                 self.refuse(Reason.UNSUPPORTED, "the file has an item whose end is left open")
-            foreign = [] if entry.number in numbers else list(areas)
-            if entry.in_file:
-                foreign.append((whole.start, whole.end - whole.start))
-            overlap = overlap or any(_overlap(piece, area) for piece in pieces for area in foreign)
-        if overlap:
+            foreign = [] if entry.number in numbers else areas
+            sound = sound and not any(_overlap(piece, area) for piece in pieces for area in foreign)
+            sound = sound and not (entry.in_file and any(self._is_astray(piece) for piece in pieces))
+        if not sound:
             self.refuse(Reason.CORRUPT, "parts of the file lie on each other")
+
+    def _is_astray(self, piece: Range) -> bool:
+        """Whether a piece of data is not inside of one box, or in the directory or in the room that it has."""
+        index = bisect_right(self._boxes, piece[0], key=lambda found: found.data) - 1
+        around = self._boxes[index] if index >= 0 else None
+        return around in (None, self._directory.box, self._room) or not _lies_in(piece, around)
 
 
 def _exif_start(data: bytes) -> int:
@@ -338,8 +349,8 @@ def _exif_start(data: bytes) -> int:
     return _OFFSET + int.from_bytes(data[:_OFFSET], "big")
 
 
-def _lies_in(piece: Range, area: Box) -> bool:
-    return area.data <= piece[0] and sum(piece) <= area.end
+def _lies_in(piece: Range, area: Box | None) -> bool:
+    return area is not None and area.data <= piece[0] and sum(piece) <= area.end
 
 
 def _overlap(one: Range, other: Range) -> bool:

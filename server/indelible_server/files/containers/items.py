@@ -37,9 +37,9 @@ class Fields:
         return text
 
     @property
-    def at_end(self) -> bool:
-        """Whether all is read."""
-        return self._at == len(self._data)
+    def rest(self) -> bytes:
+        """What is not read yet."""
+        return self._data[self._at :]
 
 
 def damage() -> FileProblem:
@@ -118,12 +118,13 @@ class Location:
 
 @dataclass(frozen=True)
 class Locations:
-    """The content of an `iloc` box. `sizes` are the lengths in bytes of offset, length, base and index."""
+    """The content of an `iloc` box, and what is behind it. `sizes` are those of offset, length, base and index."""
 
     version: int
     flags: bytes
     sizes: tuple[int, int, int, int]
     entries: tuple[Location, ...]
+    rest: bytes = b""
 
     @classmethod
     def parse(cls, data: bytes) -> Self:
@@ -137,9 +138,9 @@ class Locations:
         sizes = (offset, length, base, index)
         count = fields.number(4 if version > 1 else 2)
         entries = tuple(cls._entry(fields, version, sizes) for _ in range(count))
-        if not fields.at_end or len({entry.number for entry in entries}) < count:
+        if len({entry.number for entry in entries}) < count:
             raise damage()
-        return cls(version, flags, sizes, entries)
+        return cls(version, flags, sizes, entries, fields.rest)
 
     @staticmethod
     def _entry(fields: Fields, version: int, sizes: tuple[int, int, int, int]) -> Location:
@@ -157,6 +158,11 @@ class Locations:
     def of(self, number: int) -> Location | None:
         """Where an item is; None if nothing is said about it."""
         return next((entry for entry in self.entries if entry.number == number), None)
+
+    def new(self, number: int, place: int, length: int) -> Location:
+        """An item at this place, told as the others are: some programs look only at the base where there is one."""
+        base = place if any(entry.base for entry in self.entries) else 0
+        return Location(number, 0, 0, base, (Extent(0, place - base, length),))
 
     def with_entries(self, entries: Iterable[Location]) -> Locations:
         """These locations in the place of those of the same items, or added at the end."""
@@ -183,7 +189,7 @@ class Locations:
                 if self.version:
                     parts.append(packed(extent.index, index))
                 parts += [packed(extent.offset, offset), packed(extent.length, length)]
-        return b"".join(parts)
+        return b"".join([*parts, self.rest])
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from ..photoshop import Resources
 from ..problems import FileProblem, Reason
 from .blocks import Blocks
 from .boxes import C2PA_UUID, UUID, XMP_UUID, Box, boxes
-from .chain import Chain, Kind
+from .chain import SIZE_LIMIT, Chain, Kind
 from .container import Range
 
 _EXIF_UUID, _IPTC_UUID = b"JpgTiffExif->JP2", bytes.fromhex("33c7a4d2b81d4723a0baf1a3e097ad38")
@@ -23,6 +23,9 @@ _KINDS = {
 _NEW = {Kind.XMP: XMP_UUID, Kind.EXIF: _EXIF_UUID, Kind.IPTC: _IPTC_UUID}
 _PHOTOSHOP_UUID = bytes.fromhex("2c4c0100850440b9a03e562148d6dfeb")
 _GEO_UUID = bytes.fromhex("b14bf8bd083d4b43a5ae8cd7d5a6ce03")
+_RESOURCE_HEAD = 12
+_DIGEST = b"8BIM\x04\x25"
+_XMP_END = b"<?xpacket end"
 _OLD_HEAD = b"Exif\0\0"
 _XMP_TRACES = (b"<?xpacket", b"<x:xmpmeta", b"<rdf:RDF")
 _TRACES_WITHIN = 1024
@@ -37,6 +40,9 @@ _HELD_UUIDS = frozenset({*_KINDS, _PHOTOSHOP_UUID, _GEO_UUID})
 class Jp2(Chain):
     """A JPEG 2000 file of the JP2 or JPX kind."""
 
+    places = "XMP, Exif, IPTC"
+    remark = "a bare codestream has no place for tags, so they go to a sidecar"
+
     def __init__(self, media: MediaFile) -> None:
         self._movable = True
         super().__init__(media)
@@ -45,9 +51,9 @@ class Jp2(Chain):
 
     @property
     def resources(self) -> bytes | None:
-        """The IPTC block, as an image resource."""
+        """The IPTC block, as an image resource, but without padding."""
         iptc = self.block(Kind.IPTC)
-        return None if iptc is None else Resources([]).with_iptc(iptc)
+        return None if iptc is None else Resources([]).with_iptc(iptc)[: _RESOURCE_HEAD + len(iptc)]
 
     @property
     def content(self) -> tuple[Range, ...]:
@@ -56,8 +62,16 @@ class Jp2(Chain):
 
     def wanted(self, blocks: Blocks) -> Mapping[Kind, bytes]:
         """The bytes of the blocks that are to change."""
-        iptc = None if blocks.resources is None else Resources.parse(blocks.resources).iptc
-        return super().wanted(blocks) if iptc is None else {**super().wanted(blocks), Kind.IPTC: iptc}
+        wanted = dict(super().wanted(blocks))
+        iptc = Resources.parse(blocks.resources).iptc if blocks.resources else None
+        if blocks.resources and iptc is not None:
+            wanted[Kind.IPTC] = iptc
+            # XMP made up for a resource with its padding, which there is none of here.
+            start, mark, end = wanted.get(Kind.XMP, b"").rpartition(_XMP_END)
+            if mark:
+                spare = len(blocks.resources) - _RESOURCE_HEAD - len(iptc)
+                wanted[Kind.XMP] = start + b" " * spare + mark + end
+        return wanted
 
     def can_move(self) -> bool:
         """Whether all boxes are of kinds that can."""
@@ -86,14 +100,14 @@ class Jp2(Chain):
             spare = len(_OLD_HEAD) if name == _EXIF_UUID and rest.startswith(_OLD_HEAD) else 0
             self.hold(_KINDS[name], found, len(name) + spare)
         elif name == _PHOTOSHOP_UUID:
-            self._check_resources(self.media.read(found.data, found.length)[len(name) :])
+            self._check_resources(self.media.read(found.data, min(found.length, SIZE_LIMIT))[len(name) :])
         elif name == C2PA_UUID:
             self._refuse_signed()
 
     def _check_resources(self, data: bytes) -> None:
-        """Photoshop's image resources are left alone, so there must be no IPTC among them."""
+        """Photoshop's image resources are left alone, so there must be no IPTC among them, nor the digest of it."""
         try:
-            if Resources.parse(data).iptc is None:
+            if Resources.parse(data).iptc is None and _DIGEST not in data:
                 return
         except FileProblem as problem:
             self.refuse(problem.reason, problem.message)

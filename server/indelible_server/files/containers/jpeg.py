@@ -1,54 +1,36 @@
-"""JPEG: a chain of segments before the scan. Metadata lies in APP1 (XMP, Exif), APP2 (MPF) and APP13 (Photoshop)."""
+"""JPEG: a chain of segments before the scan. Metadata lies in APP1 (XMP, Exif), APP2 (MPF) and APP13 (Photoshop).
+
+Comments are texts of its own, and old programs hang a further IPTC block behind the picture.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from .. import makernotes
 from ..media import MediaFile
 from ..patching import shift_of, trimmed
 from ..plan import Patch
 from ..problems import FileProblem, Reason
-from . import mpf
+from ..texts import COMMENTS, TextKind, Texts
+from . import extended_xmp, mpf
 from .blocks import Blocks
 from .container import Container, Range
+from .segments import APP0, APP1, APP2, APP11, APP13, COMMENT, FRAMES, PAYLOAD_LIMIT, Segment, made, segments
+from .trailers import Trailer, trailers
 
 MAGIC = b"\xff\xd8\xff"
-PAYLOAD_LIMIT = 65_533
-"""What a segment can hold: its length counts itself and has 16 bits."""
-
 XMP = b"http://ns.adobe.com/xap/1.0/\0"
-EXTENDED_XMP = b"http://ns.adobe.com/xmp/extension/\0"
+_XMP_SPOILED = b"XMP\0" + XMP[4:]
 EXIF = b"Exif\0"
 EXIF_HEAD = 6
 PHOTOSHOP = b"Photoshop 3.0\0"
 _OLD_PHOTOSHOP = (b"Adobe_Photoshop2.5", b"\x1c\x02")
 JFIF = (b"JFIF\0", b"JFXX\0")
-_FOTOSTATION = b"\xa1\xb2\xc3\xd4"
 _XMP_TRACES = (b"ns.adobe.com/xap/1.0/", b"<?xpacket", b"<x:xmpmeta")
 _TRACES_WITHIN = 256
-_APP0, _APP1, _APP2, _APP11, _APP13 = 0xE0, 0xE1, 0xE2, 0xEB, 0xED
-_SOS, _EOI = 0xDA, 0xD9
-_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_ALONE = frozenset({0x01, *range(0xD0, 0xD8)})
-_SEGMENTS_LIMIT = 4096
-_FILL_LIMIT = 65_536
-
-
-@dataclass(frozen=True)
-class Segment:
-    """A segment: `start` is the offset of its marker (behind fill bytes), `data` that of its payload."""
-
-    marker: int
-    start: int
-    data: int
-    length: int
-
-    @property
-    def end(self) -> int:
-        """The offset behind the segment."""
-        return self.data + self.length
+_COMMENT_LIMIT = 10_000
+"""A longer comment is no caption."""
 
 
 class Jpeg(Container):
@@ -62,28 +44,28 @@ class Jpeg(Container):
     def __init__(self, media: MediaFile) -> None:
         super().__init__(media)
         self._xmp: list[Segment] = []
+        self._extended_xmp: list[Segment] = []
         self._exif: list[Segment] = []
         self._photoshop: list[Segment] = []
+        self._comments: dict[str, Segment] = {}
         self._mpf: Segment | None = None
+        self._trailers: list[Trailer] = []
         self._insert_at = 2
         self._scan = 0
         try:
-            for segment in _segments(media):
+            for segment in segments(media):
                 self._note(segment)
                 self._scan = segment.end
-        except FileProblem as damage:
-            if damage.reason is not Reason.CORRUPT:
+            self._trailers += trailers(media)
+        except FileProblem as problem:
+            if problem.reason not in (Reason.CORRUPT, Reason.UNSUPPORTED):
                 raise
-            self.refuse(damage.reason, damage.message)
+            self.refuse(problem.reason, problem.message)
         if len(self._xmp) > 1:
             self.refuse(Reason.UNSUPPORTED, "the file has several main XMP packets")
         if len(self._exif) > 1:
             self.refuse(Reason.UNSUPPORTED, "the file has several Exif blocks")
-        end = media.read(max(media.size - 12, 0), 12)
-        if end[:4] in (b"AXS!", b"AXS*"):
-            self.refuse(Reason.UNSUPPORTED, "an AFCP trailer points into the file")
-        if end.endswith(_FOTOSTATION):
-            self.refuse(Reason.UNSUPPORTED, "the file has another IPTC block behind the picture")
+        self.texts = Texts(TextKind.JPEG, {key: [self._text(segment)] for key, segment in self._comments.items()})
 
     @property
     def xmp(self) -> bytes | None:
@@ -92,6 +74,10 @@ class Jpeg(Container):
             return None
         segment = self._xmp[0]
         return self.media.read(segment.data + len(XMP), segment.length - len(XMP))
+
+    def extended_xmp(self, guid: str) -> bytes | None:
+        """The part of XMP that the main packet refers to by this name."""
+        return extended_xmp.joined((self._whole(segment) for segment in self._extended_xmp), guid)
 
     @property
     def exif(self) -> bytes | None:
@@ -108,12 +94,18 @@ class Jpeg(Container):
         return b"".join(self._whole(segment)[len(PHOTOSHOP) :] for segment in self._photoshop)
 
     @property
+    def further_iptc(self) -> tuple[bytes, ...]:
+        """The IPTC blocks behind the picture."""
+        return tuple(self.media.read(*place) for place in self._iptc_places())
+
+    @property
     def content(self) -> tuple[Range, ...]:
-        """The scans, and what comes behind them."""
-        return ((self._scan, self.media.size - self._scan),) if self._scan else ()
+        """The scans, and what comes behind them up to the first trailer with metadata."""
+        end = min((trailer.start for trailer in self._trailers), default=self.media.size)
+        return ((self._scan, end - self._scan),) if self._scan else ()
 
     def set_blocks(self, blocks: Blocks) -> tuple[Patch, ...]:
-        """The patches that put these blocks in the place of the old ones, and the image directory in step."""
+        """The patches that put these blocks in the place of the old ones, and what points at places in step."""
         patches: list[Patch] = []
         if isinstance(blocks.exif, bytes):
             patches += self._placed_exif(blocks.exif)
@@ -121,32 +113,44 @@ class Jpeg(Container):
             patches += self._placed_xmp(XMP + blocks.xmp)
         if blocks.resources is not None:
             patches += self._placed_resources(blocks.resources)
+        for key, texts in blocks.texts.items():
+            patches += self._placed_comment(self._comments[key], texts)
+        for (start, length), block in zip(self._iptc_places(), blocks.further_iptc, strict=False):
+            patches += [] if block is None else [Patch(start, self.media.read(start, length), block)]
         changing = [patch for patch in patches if patch.old != patch.new]
         patches = _merged(sorted(changing, key=lambda patch: (patch.offset, len(patch.old) > 0)))
+        patches = self._with_pointers(patches)
         patches += self._dependents(patches)
         return tuple(sorted(patches, key=lambda patch: patch.offset))
 
     def _dependents(self, patches: Sequence[Patch]) -> list[Patch]:
-        """The patches to what points at places that `patches` move."""
-        if self._exif:
-            exif = self._exif[0]
-            beyond = makernotes.beyond(self.media, exif.data + EXIF_HEAD, exif.end)
-            start = shift_of(patches, exif.start)
-            if any(shift_of(patches, target) != start for target in beyond):
-                raise FileProblem(Reason.UNSUPPORTED, "the camera's notes point at a picture that would move")
-        if self._mpf is None:
-            return []
-        at, length = self._mpf.data + len(mpf.SIGNATURE), self._mpf.length - len(mpf.SIGNATURE)
-        return mpf.adjusted(self.media.read(at, length), at, patches)
+        """The patches to what counts or points at places that `patches` move."""
+        found = [patch for trailer in self._trailers for patch in trailer.adjusted(self.media, patches)]
+        if self._mpf is not None:
+            at, length = self._mpf.data + len(mpf.SIGNATURE), self._mpf.length - len(mpf.SIGNATURE)
+            found += mpf.adjusted(self.media.read(at, length), at, patches)
+        return found
+
+    def _with_pointers(self, patches: list[Patch]) -> list[Patch]:
+        """The patches, and among them those to the camera's notes that point at pictures behind the Exif block."""
+        if not self._exif:
+            return patches
+        exif = self._exif[0]
+        start = shift_of(patches, exif.start)
+        for pointer in makernotes.pointers(self.media, exif.data + EXIF_HEAD, exif.end):
+            growth = shift_of(patches, pointer.target) - start
+            if growth:
+                patches = _overlaid(patches, Patch(pointer.at, pointer.old, pointer.moved(growth)))
+        return patches
 
     def _placed_xmp(self, payload: bytes) -> list[Patch]:
         if not self._xmp:
-            return [Patch(self._insert_at, b"", _segment(_APP1, payload))]
+            return [Patch(self._insert_at, b"", made(APP1, payload))]
         old = self._xmp[0]
         if self._mpf is not None and self._mpf.start < old.start and old.length != len(payload):
             # Growing it there would move the further images away from where the directory says they are.
             old_bytes = self.media.read(old.start, old.end - old.start)
-            return [Patch(self._insert_at, b"", _segment(_APP1, payload)), Patch(old.start, old_bytes, b"")]
+            return [Patch(self._insert_at, b"", made(APP1, payload)), Patch(old.start, old_bytes, b"")]
         return self._replaced(old, payload)
 
     def _placed_exif(self, block: bytes) -> list[Patch]:
@@ -154,15 +158,25 @@ class Jpeg(Container):
         if len(payload) > PAYLOAD_LIMIT:
             raise FileProblem(Reason.TOO_LARGE, f"Exif needs {len(payload)} bytes, and {PAYLOAD_LIMIT} fit")
         if not self._exif:
-            return [Patch(self._insert_at, b"", _segment(_APP1, payload))]
+            return [Patch(self._insert_at, b"", made(APP1, payload))]
         old = self._exif[0]
         return self._replaced(old, self._payload(old, 0, EXIF_HEAD) + block)
 
     def _placed_resources(self, resources: bytes) -> list[Patch]:
+        within = self._within_one_segment(resources)
+        if within is not None:
+            return within
+        room = PAYLOAD_LIMIT - len(PHOTOSHOP)
+        parts = (resources[at : at + room] for at in range(0, len(resources), room))
+        new = b"".join(made(APP13, PHOTOSHOP + part) for part in parts)
         if not self._photoshop:
-            if len(PHOTOSHOP) + len(resources) > PAYLOAD_LIMIT:
-                raise FileProblem(Reason.TOO_LARGE, "the IPTC block does not fit into a segment")
-            return [Patch(self._insert_at, b"", _segment(_APP13, PHOTOSHOP + resources))]
+            return [Patch(self._insert_at, b"", new)]
+        # Readers join neighbours, so all are put where the first one was.
+        old = [Patch(one.start, self.media.read(one.start, one.end - one.start), b"") for one in self._photoshop]
+        return [Patch(old[0].offset, old[0].old, new), *old[1:]]
+
+    def _within_one_segment(self, resources: bytes) -> list[Patch] | None:
+        """The patches, if only one of the segments has to change and what it gains fits into it."""
         change = trimmed(Patch(0, self.resources or b"", resources))
         position = 0
         for segment in self._photoshop:
@@ -171,43 +185,58 @@ class Jpeg(Container):
                 at = change.offset - position + len(PHOTOSHOP)
                 old = self._whole(segment)
                 payload = old[:at] + change.new + old[at + len(change.old) :]
-                if len(payload) > PAYLOAD_LIMIT:
-                    break
-                return self._replaced(segment, payload)
+                return self._replaced(segment, payload) if len(payload) <= PAYLOAD_LIMIT else None
             position += length
-        raise FileProblem(Reason.UNSUPPORTED, "the IPTC block is spread over several segments, or would have to be")
+        return None
+
+    def _placed_comment(self, old: Segment, texts: tuple[str, ...]) -> list[Patch]:
+        if texts:
+            return self._replaced(old, texts[0].encode()[:PAYLOAD_LIMIT])
+        return [Patch(old.start, self.media.read(old.start, old.end - old.start), b"")]
 
     def _replaced(self, old: Segment, payload: bytes) -> list[Patch]:
         if old.length == len(payload):
             return [Patch(old.data, self._whole(old), payload)]
-        return [Patch(old.start, self.media.read(old.start, old.end - old.start), _segment(old.marker, payload))]
+        return [Patch(old.start, self.media.read(old.start, old.end - old.start), made(old.marker, payload))]
+
+    def _iptc_places(self) -> list[Range]:
+        return [trailer.iptc for trailer in self._trailers if trailer.iptc]
+
+    def _text(self, segment: Segment) -> str:
+        data = self._whole(segment)
+        try:
+            return data.decode()
+        except UnicodeDecodeError:
+            return data.decode("latin-1")
 
     def _whole(self, segment: Segment) -> bytes:
         return self._payload(segment, 0, segment.length)
 
     def _note(self, segment: Segment) -> None:
-        if segment.marker in _FRAMES and self.width is None:
+        if segment.marker in FRAMES and self.width is None:
             height, width = (self._payload(segment, 1, 2), self._payload(segment, 3, 2))
             self.height, self.width = int.from_bytes(height, "big"), int.from_bytes(width, "big")
-        elif segment.marker == _APP0 and self._starts(segment, *JFIF):
+        elif segment.marker == APP0 and self._starts(segment, *JFIF):
             self._insert_at = segment.end
-        elif segment.marker == _APP1:
+        elif segment.marker == APP1:
             self._note_app1(segment)
-        elif segment.marker == _APP2 and self._starts(segment, mpf.SIGNATURE):
+        elif segment.marker == APP2 and self._starts(segment, mpf.SIGNATURE):
             self._mpf = self._mpf or segment
-        elif segment.marker == _APP13:
+        elif segment.marker == APP13:
             self._note_app13(segment)
-        elif segment.marker == _APP11 and b"c2pa" in self._payload(segment, 0, 256):
+        elif segment.marker == COMMENT and segment.length <= _COMMENT_LIMIT and len(self._comments) < len(COMMENTS):
+            self._comments[COMMENTS[len(self._comments)]] = segment
+        elif segment.marker == APP11 and b"c2pa" in self._payload(segment, 0, 256):
             self.refuse(Reason.SIGNED, "the file carries Content Credentials, which a change would break")
 
     def _note_app1(self, segment: Segment) -> None:
         if self._starts(segment, EXIF):
             self._insert_at = segment.end
             self._exif.append(segment)
-        elif self._starts(segment, XMP):
+        elif self._starts(segment, XMP, _XMP_SPOILED):
             self._xmp.append(segment)
-        elif self._starts(segment, EXTENDED_XMP):
-            self.refuse(Reason.UNSUPPORTED, "the file's XMP is spread over several segments")
+        elif self._starts(segment, extended_xmp.SIGNATURE):
+            self._extended_xmp.append(segment)
         elif any(trace in self._payload(segment, 0, _TRACES_WITHIN) for trace in _XMP_TRACES):
             self.refuse(Reason.UNSUPPORTED, "the file has XMP in a segment that is not marked as such")
 
@@ -221,11 +250,7 @@ class Jpeg(Container):
         return self.media.read(segment.data + offset, min(length, segment.length - offset))
 
     def _starts(self, segment: Segment, *signatures: bytes) -> bool:
-        return self._payload(segment, 0, len(EXTENDED_XMP)).startswith(signatures)
-
-
-def _segment(marker: int, payload: bytes) -> bytes:
-    return bytes([0xFF, marker]) + (len(payload) + 2).to_bytes(2, "big") + payload
+        return self._payload(segment, 0, len(extended_xmp.SIGNATURE)).startswith(signatures)
 
 
 def _merged(patches: list[Patch]) -> list[Patch]:
@@ -239,31 +264,13 @@ def _merged(patches: list[Patch]) -> list[Patch]:
     return found
 
 
-def _segments(media: MediaFile) -> Iterator[Segment]:
-    """The segments up to the first scan; raises `FileProblem` (CORRUPT) where the chain breaks."""
-    size = media.size
-    position = 2
-    for _ in range(_SEGMENTS_LIMIT):
-        start = _skip_fill(media, position)
-        marker = media.read(start, 4)
-        if len(marker) < 4 or marker[0] != 0xFF:
-            break
-        if marker[1] == _SOS:
-            return
-        if marker[1] in _ALONE:
-            position = start + 2
-            continue
-        segment = Segment(marker[1], start, start + 4, int.from_bytes(marker[2:], "big") - 2)
-        if marker[1] in (0, _EOI, 0xD8) or segment.length < 0 or segment.end > size:
-            break
-        yield segment
-        position = segment.end
-    raise FileProblem(Reason.CORRUPT, "the file's segments are damaged")
-
-
-def _skip_fill(media: MediaFile, position: int) -> int:
-    """The offset of the last 0xFF of a marker's fill bytes."""
-    end = position + _FILL_LIMIT
-    while position < end and media.read(position, 2) == b"\xff\xff":
-        position += 1
-    return position
+def _overlaid(patches: list[Patch], pointer: Patch) -> list[Patch]:
+    """The patches, with a number changed that one of them may write too, at the same distance from its start."""
+    for index, patch in enumerate(patches):
+        at = pointer.offset - patch.offset
+        if 0 <= at < len(patch.old):
+            if patch.new[at : at + len(pointer.old)] != pointer.old:
+                raise FileProblem(Reason.UNSUPPORTED, "the camera's notes point at a picture that would move")
+            new = patch.new[:at] + pointer.new + patch.new[at + len(pointer.new) :]
+            return [*patches[:index], Patch(patch.offset, patch.old, new), *patches[index + 1 :]]
+    return [*patches, pointer]

@@ -26,6 +26,8 @@ _RATIOS = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
 class Jxl(Chain):
     """A JPEG XL file that is made of boxes."""
 
+    remark = "tags of a bare codestream, and of a file that a JPEG can be made from again, go to a sidecar"
+
     def __init__(self, media: MediaFile) -> None:
         super().__init__(media)
         if not self.content:

@@ -56,6 +56,7 @@ class Ogg(Container):
     """An Ogg file, read up to the end of its headers."""
 
     takes_xmp = False
+    places = "Vorbis comments"
 
     def __init__(self, media: MediaFile) -> None:
         super().__init__(media)

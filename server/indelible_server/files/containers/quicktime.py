@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 
 from ..media import MediaFile
-from ..plan import Patch
+from ..plan import Mode, Patch
 from ..problems import FileProblem, Reason
 from ..texts import TextKind, Texts
 from ..xmp import SIZE_LIMIT
@@ -47,6 +47,9 @@ _MAKER_AND_MODEL = (
 
 class QuickTime(Container):
     """A movie file: its boxes at the top, and those of its header in which there are texts."""
+
+    ways = (Mode.PATCH, Mode.APPEND, Mode.REPLACE)
+    places = "XMP; its own texts that are there"
 
     def __init__(self, media: MediaFile) -> None:
         super().__init__(media)
