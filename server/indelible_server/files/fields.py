@@ -72,7 +72,7 @@ class Field:
 
     def forms_in(self, metadata: Metadata) -> tuple[Form, ...]:
         """The forms in a home: those in IPTC are there once more for each further block."""
-        return tuple(_spread(self.forms, metadata))
+        return tuple(_spread(self.forms, metadata)) if metadata.further_iptc else self.forms
 
     def complete(self, metadata: Metadata, value: Value | None, policy: Policy) -> Value | None:
         """The value with what must be kept beside it although the field does not show it."""

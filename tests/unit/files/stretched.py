@@ -150,6 +150,14 @@ _INFO = chunk(b"LIST", b"INFO" + chunk(b"INAM", b"old\0") + chunk(b"IART", b"Som
 _ID3 = tag(frame(b"TIT2", b"\0old"), frame(b"COMM", b"\0eng\0old"), padding=100)
 
 
+def in_fragments(number: int) -> bytes:
+    """A film in so many fragments, each with offsets from its own start."""
+    header = _box(b"tfhd", struct.pack(">II", 0x020000, 1))
+    track = _box(b"traf", header, _box(b"trun", struct.pack(">IIi", 1, 0, 0)))
+    fragment = _box(b"moof", _box(b"mfhd", bytes(8)), track) + _box(b"mdat", b"a picture")
+    return _film("a.mp4", b"isom", header_first=True).content + fragment * number
+
+
 def _wav() -> Sample:
     form_of_sound = chunk(b"fmt ", bytes.fromhex("01000100401f0000401f000001000800"))
     start, data = form_of_sound + _INFO, chunk(b"data", bytes(range(256)))

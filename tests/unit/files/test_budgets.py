@@ -16,7 +16,7 @@ from indelible_server.files.plan import Mode
 from indelible_server.files.reading import Reading, verify
 from indelible_server.files.tags import Tags
 from unit.files.library import Library
-from unit.files.stretched import WITH_INDEX, WITHOUT_INDEX
+from unit.files.stretched import WITH_INDEX, WITHOUT_INDEX, in_fragments
 from unit.files.witnesses import EVERYTHING
 
 KIB = 1024
@@ -86,6 +86,15 @@ def test_of_a_large_file_little_is_read_and_written_again(library: Library, form
         assert 0 < cost.written <= WRITE_LIMIT
         assert cost.planned <= READ_LIMIT
         assert cost.verified <= READ_LIMIT
+
+
+def test_of_a_film_of_many_fragments_only_the_heads_of_boxes_are_read(library: Library) -> None:
+    key = library.add("a.mp4", in_fragments(8000))
+    reading, _ = edit(library, key, library.read(key), EVERYTHING)
+    _, cost = edit(library, key, reading, {"title": "Another"})
+    assert library.names() == {"a.mp4"}
+    assert cost.mode is Mode.PATCH
+    assert cost.planned <= READ_LIMIT
 
 
 @pytest.mark.parametrize("format_name", [*WITH_INDEX, *WITHOUT_INDEX])
