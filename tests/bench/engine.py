@@ -27,7 +27,8 @@ WRITERS = "2"
 SETS = (("small", 300, 1.0), ("large", 60, 4.0))
 """Name, number, and how much larger the side of a picture is than that of a small one."""
 READ_COPIES = 60
-TAGS_READ = (
+"""How often the few files are there to be read."""
+TAGS_IN_ALL_BLOCKS = (
     *(f"-{group}={value}" for group, value in (("XMP-dc:Title", "A title"), ("IPTC:ObjectName", "A title"))),
     *(f"-{group}=Some words" for group in ("XMP-dc:Description", "IPTC:Caption-Abstract", "IFD0:ImageDescription")),
     *(f"-{group}={word}" for group in ("XMP-dc:Subject", "IPTC:Keywords") for word in ("one", "two")),
@@ -141,7 +142,7 @@ def timed_reading(side: Side, target: Path) -> float:
 
 def tag_all_blocks(target: Path) -> None:
     """Let files have tags in all blocks, as those from cameras and agencies do."""
-    subprocess.run(["exiftool", "-q", "-q", "-overwrite_original", *TAGS_READ, str(target)], check=True)
+    subprocess.run(["exiftool", "-q", "-q", "-overwrite_original", *TAGS_IN_ALL_BLOCKS, str(target)], check=True)
 
 
 def timed(side: Side, target: Path, value: int) -> float:

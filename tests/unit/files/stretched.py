@@ -10,6 +10,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -24,17 +25,18 @@ EXIF = tiff("<", {0x010E: text("old"), 0x013B: text("Someone"), 0x8298: text("(c
 IPTC = dataset(2005, b"old") + dataset(2025, b"old") + dataset(2080, b"Someone") + dataset(2120, b"old")
 
 
+Number = tuple[int, int, Literal["big", "little", "decimal"]]
+"""A number in a file: its place, its length in bytes, and how it is written."""
+
+
 @dataclass(frozen=True)
 class Sample:
-    """A file: what is in front of the hole, what is behind it, and the numbers that tell of the hole's length.
-
-    Each number is given by its place, its length in bytes, and its byte order.
-    """
+    """A file without the hole, where the hole comes, and the numbers that the hole's length is added to."""
 
     name: str
     content: bytes
     at: int
-    numbers: tuple[tuple[int, int, str], ...] = ()
+    numbers: tuple[Number, ...] = ()
 
     def make(self, folder: Path, size: int = 0) -> bytes:
         """A file of about this size; gives back its key."""
@@ -45,8 +47,8 @@ class Sample:
                 old = int(content[place : place + length])
                 content[place : place + length] = b"%0*d" % (length, old + hole)
             else:
-                number = int.from_bytes(content[place : place + length], order) + hole  # type: ignore[arg-type] # is one
-                content[place : place + length] = number.to_bytes(length, order)  # type: ignore[arg-type] # is one
+                number = int.from_bytes(content[place : place + length], order) + hole
+                content[place : place + length] = number.to_bytes(length, order)
         with open(folder / self.name, "wb") as file:
             file.write(content[: self.at])
             file.truncate(self.at + hole)
@@ -106,8 +108,9 @@ def _jp2() -> Sample:
     content = _saved("JPEG2000")
     behind = _box(b"uuid", b"JpgTiffExif->JP2", EXIF)
     at = content.index(b"jp2c")
-    lengths = ((at - 4, 4, "big"),) if any(content[at - 4 : at]) else ()
-    return Sample("a.jp2", content + behind, len(content), lengths)
+    # A length of 0 says that the box goes to the end, which ours does not.
+    content = content[: at - 4] + (len(content) - at + 4).to_bytes(4, "big") + content[at:]
+    return Sample("a.jp2", content + behind, len(content), ((at - 4, 4, "big"),))
 
 
 def _jxl() -> Sample:
