@@ -251,4 +251,4 @@ WITHOUT_INDEX: dict[str, Callable[[], Sample]] = {
     "PostScript": lambda: Sample("a.eps", EPS, 0),
     "SVG": _svg,
 }
-"""The others: a large file of these has to be read, or is written anew."""
+"""The others. All but InDesign, whose length is a number of pages, have to be searched or read as a whole."""
