@@ -20,19 +20,35 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from whole_way import draw, sync_latency_ms
+from witnesses import FORMS
 
 PROGRAM = str(Path(sys.executable).with_name("indelibled"))
 WRITERS = "2"
 SETS = (("small", 300, 1.0), ("large", 60, 4.0))
 """Name, number, and how much larger the side of a picture is than that of a small one."""
+READ_COPIES = 60
+"""How often the few files are there to be read."""
+TAGS_IN_ALL_BLOCKS = (
+    *(f"-{group}={value}" for group, value in (("XMP-dc:Title", "A title"), ("IPTC:ObjectName", "A title"))),
+    *(f"-{group}=Some words" for group in ("XMP-dc:Description", "IPTC:Caption-Abstract", "IFD0:ImageDescription")),
+    *(f"-{group}={word}" for group in ("XMP-dc:Subject", "IPTC:Keywords") for word in ("one", "two")),
+    *(f"-{group}=Someone" for group in ("XMP-dc:Creator", "IPTC:By-line", "IFD0:Artist")),
+    "-XMP-xmp:Rating=3",
+    "-ExifIFD:DateTimeOriginal=2020:01:02 03:04:05",
+    "-GPS:GPSLatitude=48.5",
+    "-GPS:GPSLatitudeRef=N",
+    "-GPS:GPSLongitude=9.5",
+    "-GPS:GPSLongitudeRef=E",
+)
 
 
 @dataclass
 class Side:
-    """One of the two programs: how it writes the tags of a round, and what starting it costs."""
+    """One of the two programs: how it writes the tags of a round and reads tags, and what starting it costs."""
 
     name: str
     write: Callable[[Path, int], None]
+    read: Callable[[Path], None]
     start_up: float = 0.0
 
 
@@ -47,7 +63,7 @@ def main() -> None:
         system = f"{platform.system()} {platform.release()}, Python {platform.python_version()}"
         print(f"machine     {os.cpu_count()} cores, {system}")
         print(f"storage     fdatasync of 4 KiB: {sync_latency_ms(folder):.2f} ms (median)")
-        sides = [Side("ours", ours), Side("ExifTool", exiftool)]
+        sides = [Side("ours", ours, ours_reading), Side("ExifTool", exiftool, exiftool_reading)]
         draw(folder / "few", 17)
         for side in sides:
             shutil.copytree(folder / "few", folder / f"few-{side.name}")
@@ -59,6 +75,7 @@ def main() -> None:
             print(f"start-up    {side.name}: {side.start_up:.2f} s")
         for name, number, scale in SETS:
             compare(folder, name, number, scale, sides, given.rounds)
+        compare_reading(folder, sides, given.rounds)
     finally:
         shutil.rmtree(folder)
 
@@ -92,6 +109,40 @@ def compare(folder: Path, name: str, number: int, scale: float, sides: list[Side
         )
     read, written = our_bytes(folder / f"{name}-ours")
     print(f"a re-edit   reads {read / 1024:.1f} KiB, writes {written / 1024:.1f} KiB (the largest of all files)")
+
+
+def compare_reading(folder: Path, sides: list[Side], rounds: int) -> None:
+    """Reading by both what an import reads, of files with tags in XMP, IPTC and Exif."""
+    few, many = folder / "reading-few", folder / "reading"
+    draw(few, 17)
+    tag_all_blocks(few)
+    for number in range(READ_COPIES):
+        shutil.copytree(few, many / str(number))
+    times: dict[str, list[float]] = {side.name: [] for side in sides}
+    for _ in range(rounds):
+        for side in sides:
+            # What a run over a few files costs is what starting costs, all but nothing.
+            start_up = timed_reading(side, few)
+            times[side.name].append(timed_reading(side, many) - start_up)
+    number = 17 * (READ_COPIES - 1)
+    rates = {name: number / max(statistics.median(values), 1e-6) for name, values in times.items()}
+    ratios = sorted(theirs / mine for mine, theirs in zip(times["ours"], times["ExifTool"], strict=True))
+    print(
+        f"\nreading     ours {rates['ours']:6.0f}/s   ExifTool {rates['ExifTool']:5.0f}/s   "
+        f"ratio {statistics.median(ratios):5.1f} (from {ratios[0]:.1f} to {ratios[-1]:.1f})"
+    )
+
+
+def timed_reading(side: Side, target: Path) -> float:
+    """How long one run takes, in seconds."""
+    began = time.perf_counter()
+    side.read(target)
+    return time.perf_counter() - began
+
+
+def tag_all_blocks(target: Path) -> None:
+    """Let files have tags in all blocks, as those from cameras and agencies do."""
+    subprocess.run(["exiftool", "-q", "-q", "-overwrite_original", *TAGS_IN_ALL_BLOCKS, str(target)], check=True)
 
 
 def timed(side: Side, target: Path, value: int) -> float:
@@ -136,6 +187,19 @@ def exiftool(target: Path, value: int) -> None:
     assigned = [f"-{names[key]}={text}" for key, text in tags(value).items()]
     assigned += [f"-XMP-dc:Subject=alpha{value}", "-XMP-dc:Subject=beta"]
     subprocess.run(["exiftool", "-q", "-q", "-overwrite_original", *assigned, str(target)], check=True)
+
+
+def ours_reading(target: Path) -> None:
+    """Read with our engine."""
+    command = [PROGRAM, "file", "show", str(target), "--writers", WRITERS, "--json"]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def exiftool_reading(target: Path) -> None:
+    """Read with ExifTool: all tags that our fields are read from."""
+    asked = [f"-{name}" for names in FORMS.values() for name in names.split()]
+    command = ["exiftool", "-q", "-q", "-fast2", "-r", "-json", *asked, str(target)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
 if __name__ == "__main__":

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import invalid
-from ..files.fields import TABLE_PROPERTIES
 from ..files.policy import Policy
+from ..files.table import TABLE_PROPERTIES
 from ..files.tags import Tags, difference
 from ..storage.catalogs import Catalog
 from ..storage.item import Item

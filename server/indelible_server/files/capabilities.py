@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .containers import MODULES
-from .fields import FIELDS
 from .formats import FORMATS, KIND_RAW
 from .forms import Rule
 from .media import filesystem, grants_leases
@@ -18,6 +17,7 @@ from .plan import Mode
 from .policy import HomeChoice, Policy
 from .port import TEMP_PREFIX, Root
 from .problems import FileProblem
+from .table import FIELDS
 from .texts import TextKind
 
 _HEAD = """# Formats

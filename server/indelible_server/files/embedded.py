@@ -9,13 +9,13 @@ from typing import TypeVar
 from .containers.blocks import Blocks
 from .containers.container import Container
 from .exif import Exif
-from .fields import properties_of
 from .forms import Metadata
 from .iptc import Iptc
 from .namespaces import name
 from .photoshop import Resources
 from .policy import Policy
 from .problems import FileProblem, Reason
+from .table import properties_of
 from .xmp import PADDING, Packet
 
 Parsed = TypeVar("Parsed")

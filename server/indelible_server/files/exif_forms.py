@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import ClassVar
 
 from .codecs import TEXT, Codec
@@ -202,11 +201,13 @@ def _degrees(exif: Exif, tag: int, ref_tag: int, letters: bytes, most: int) -> f
     # Without the letter it is one of two places: nobody can say which.
     if not numbers or not ref or ref not in letters or not numbers[1] or not numbers[3]:
         return None
-    seconds = Fraction(numbers[4], numbers[5]) if numbers[5] else Fraction(0)
-    degrees = Fraction(numbers[0], numbers[1]) + Fraction(numbers[2], numbers[3]) / 60 + seconds / 3600
-    if degrees > most:
+    whole, of_whole, minutes, of_minutes, seconds, of_seconds = numbers if numbers[5] else (*numbers[:4], 0, 1)
+    above = (whole * of_minutes * 60 + minutes * of_whole) * of_seconds * 60 + seconds * of_whole * of_minutes
+    below = of_whole * of_minutes * of_seconds * 3600
+    if above > most * below:
         return None
-    return float(-degrees if ref == letters[1:] else degrees)
+    # A quotient of whole numbers is rounded only once, however large they are.
+    return (-above if ref == letters[1:] else above) / below
 
 
 def _set_degrees(exif: Exif, tag: int, ref_tag: int, degrees: float, letters: str) -> None:

@@ -35,7 +35,9 @@ Changes = Mapping[tuple[Ifd, int], NewValue | None]
 
 def directory_of(tiff: Tiff, ifd: Ifd) -> Directory | None:
     """One of the three directories; None if there is none."""
-    return {Ifd.IMAGE: tiff.image, Ifd.EXIF: tiff.exif, Ifd.GPS: tiff.gps}[ifd]
+    if ifd is Ifd.IMAGE:
+        return tiff.image
+    return tiff.exif if ifd is Ifd.EXIF else tiff.gps
 
 
 class Writer(ABC):

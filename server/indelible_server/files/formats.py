@@ -155,7 +155,8 @@ def format_of(name: bytes, head: bytes) -> str:
     if found == "HEIC" and _AVIF in _brands(head):
         found = "AVIF"
     if named is None:
-        return found or UNKNOWN
+        # Many kinds of sound can begin with an ID3 tag.
+        return UNKNOWN if found == "MP3" and extension(name.decode("utf-8", "replace")) else found or UNKNOWN
     if found is None:
         return named.name if named.name not in _WITH_MAGIC else UNKNOWN
     if found == "TIFF" and (named.kind == "raw" or named.name == "DNG"):

@@ -71,8 +71,8 @@ class Iptc:
 
     def texts(self, number: int, legacy_charset: str) -> list[str]:
         """The texts of all datasets of this number."""
-        charset = self._charset(legacy_charset)
         found = [dataset for dataset in self._datasets if dataset.number == number]
+        charset = self._charset(legacy_charset) if found else ""
         return [
             dataset.value.decode()
             if isinstance(dataset, _Written)

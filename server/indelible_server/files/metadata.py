@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from .fields import IN_IPTC, fields_in, fields_of
 from .forms import Metadata, Rule, comes_back, follows, value_for
 from .namespaces import name
 from .policy import Policy
+from .table import IN_IPTC, fields_in, fields_of
 from .tags import Tags, difference, same
 
 _METADATA_DATE = name("xmp:MetadataDate")

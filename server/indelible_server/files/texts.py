@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class TextKind(StrEnum):
-    """The kinds of texts. What a key is depends on the kind; `fields.py` has all keys that are known."""
+    """The kinds of texts. What a key is depends on the kind; `table.py` has all keys that are known."""
 
     ID3 = "ID3"
     VORBIS = "Vorbis"

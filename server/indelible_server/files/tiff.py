@@ -161,7 +161,11 @@ class Directory:
 
     def first(self, tag: int) -> Entry | None:
         """The first entry of this tag."""
-        return next((entry for entry in self.entries if entry.tag == tag), None)
+        return self._firsts.get(tag)
+
+    @cached_property
+    def _firsts(self) -> dict[int, Entry]:
+        return {entry.tag: entry for entry in reversed(self.entries)}
 
 
 class Tiff:

@@ -118,6 +118,21 @@ def test_further_pictures_are_found_after_the_xmp_has_grown(library: Library, xm
     assert after.index(XMP_SIGNATURE) < after.index(b"MPF\0")
 
 
+def test_a_directory_of_pictures_that_points_behind_the_file_stays_as_it_is(library: Library) -> None:
+    content = bytearray(mpf_file(xmp_behind=False))
+    entries = content.index(b"MPF\0") + 4 + 26
+    for place in (entries + 4, entries + 16 + 8):  # the size of the first picture, the offset of the second
+        struct.pack_into(">I", content, place, 0x700000)
+    key = library.add("a.jpg", bytes(content))
+    directory = bytes(content[entries : entries + 32])
+
+    library.write(key, {"description": "grown " * 100})
+
+    after = library.bytes_of(key)
+    at = after.index(b"MPF\0") + 4 + 26
+    assert after[at : at + 32] == directory
+
+
 def test_fill_bytes_between_segments_are_kept(library: Library) -> None:
     content = jpeg(b"\xff\xff\xff" + segment(0xFE, b"comment"), b"\xff" + xmp_segment("", about='xmp:Rating="1"'))
     key = library.add("a.jpg", content)

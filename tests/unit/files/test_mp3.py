@@ -446,3 +446,9 @@ def test_hostile_bytes_never_crash_nor_hang_the_parser(data: st.DataObject) -> N
     except FileProblem:
         pass
     assert media.reads < 10_000
+
+
+def test_sound_of_another_kind_with_an_id3_tag_is_not_taken_for_mp3(library: Library) -> None:
+    key = library.add("a.mpc", tag(b"") + b"MP+" + bytes(500) + sound())
+
+    assert library.read(key).format == "unknown"

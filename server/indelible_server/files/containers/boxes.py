@@ -39,11 +39,11 @@ def boxes(media: MediaFile, start: int, end: int) -> Iterator[Box]:
     for _ in range(_BOXES_LIMIT):
         if start == end:
             return
-        head = media.read(start, min(16, end - start))
+        head = media.read(start, min(8, end - start))
         length, kind = int.from_bytes(head[:4], "big"), head[4:8]
         data, to_end = start + 8, length == 0
         if length == 1:
-            length, data = int.from_bytes(head[8:16], "big"), start + 16
+            length, data = int.from_bytes(media.read(data, 8), "big"), start + 16
         box = Box(kind, start, data, end if to_end else start + length, to_end)
         if len(kind) < 4 or box.end > end or box.data > box.end:
             break

@@ -128,7 +128,7 @@ class Jpeg(Container):
         found = [patch for trailer in self._trailers for patch in trailer.adjusted(self.media, patches)]
         if self._mpf is not None:
             at, length = self._mpf.data + len(mpf.SIGNATURE), self._mpf.length - len(mpf.SIGNATURE)
-            found += mpf.adjusted(self.media.read(at, length), at, patches)
+            found += mpf.adjusted(self.media.read(at, length), at, self.media.size, patches)
         return found
 
     def _with_pointers(self, patches: list[Patch]) -> list[Patch]:

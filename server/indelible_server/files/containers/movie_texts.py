@@ -32,7 +32,7 @@ _USER_DATA: Mapping[bytes, Layout] = {
 
 @dataclass(frozen=True)
 class TextBox:
-    """A box with a text: its key as in `fields.py`, its content, and how the text lies in it.
+    """A box with a text: its key as in `table.py`, its content, and how the text lies in it.
 
     `end` is where the list ends that the box is in.
     """

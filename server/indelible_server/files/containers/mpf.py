@@ -12,16 +12,19 @@ SIGNATURE = b"MPF\0"
 _ENTRIES, _ENTRY_SIZE = 0xB002, 16
 
 
-def adjusted(directory: bytes, start: int, patches: Sequence[Patch]) -> list[Patch]:
+def adjusted(directory: bytes, start: int, end: int, patches: Sequence[Patch]) -> list[Patch]:
     """The patches to the directory (its TIFF header is at `start`) that follow from `patches` to the file.
 
     The first picture's size counts all that is before the next one; the other offsets count from the TIFF header.
+    What points behind the file's `end` is no place, and stays as it is.
     """
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(directory[:4])
     if order is None:
         return []
     found = []
     for position, size, offset in _pictures(directory, order):
+        if (start + offset if offset else size) > end:
+            continue
         new_size = size + shift_of(patches, size) if offset == 0 else size
         new_offset = 0 if offset == 0 else offset + shift_of(patches, start + offset) - shift_of(patches, start)
         old, new = struct.pack(f"{order}II", size, offset), struct.pack(f"{order}II", new_size, new_offset)
