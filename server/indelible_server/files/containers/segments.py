@@ -43,8 +43,10 @@ def segments(media: MediaFile) -> Iterator[Segment]:
     size = media.size
     position = 2
     for _ in range(_SEGMENTS_LIMIT):
-        start = _skip_fill(media, position)
-        marker = media.read(start, 4)
+        start, marker = position, media.read(position, 4)
+        if marker[:2] == b"\xff\xff":
+            start = _skip_fill(media, position)
+            marker = media.read(start, 4)
         if len(marker) < 4 or marker[:2] == bytes([0xFF, _EOI]):
             raise FileProblem(Reason.CORRUPT, "the file is cut off: it ends before the picture begins")
         if marker[0] != 0xFF:
