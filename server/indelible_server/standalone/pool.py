@@ -59,7 +59,8 @@ class _Pool:
     def __init__(self, task: Task, chunks: deque[_Paths]) -> None:
         self._task = task
         self._chunks = chunks
-        self._context = multiprocessing.get_context("spawn")
+        # This program has one thread, so it can be forked; what it has imported need not be imported again.
+        self._context = multiprocessing.get_context("fork")
         self._children: list[_Child] = []
 
     def results(self, processes: int) -> Iterator[Result]:
