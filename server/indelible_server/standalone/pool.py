@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
+import os
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -19,6 +21,8 @@ _CHUNK = 16
 _ALONE_BELOW = 4
 """So few files are not worth a process."""
 _PATIENCE_S = 120.0
+_COPIED_A_SECOND = 5_000_000
+"""A file may have to be copied as a whole, from and to a slow disk."""
 
 _Paths = tuple[bytes, ...]
 
@@ -46,10 +50,12 @@ class _Child:
     process: BaseProcess
     pipe: Connection
     paths: _Paths = ()
+    patience: float = 0.0
     deadline: float = 0.0
 
     def give(self, paths: _Paths) -> None:
-        self.paths, self.deadline = paths, time.monotonic() + _PATIENCE_S
+        self.paths, self.patience = paths, patience(paths)
+        self.deadline = time.monotonic() + self.patience
         self.pipe.send(paths)
 
 
@@ -102,7 +108,7 @@ class _Pool:
                 yield from results
                 self._feed(child)
             elif time.monotonic() > child.deadline:
-                yield from self._lost(child, "TIMEOUT", f"the file takes more than {_PATIENCE_S:.0f} s")
+                yield from self._lost(child, "TIMEOUT", f"the file takes more than {child.patience:.0f} s")
 
     def _lost(self, child: _Child, reason: str, message: str) -> Iterator[Result]:
         child.process.kill()
@@ -114,6 +120,15 @@ class _Pool:
         else:
             self._chunks.extendleft((path,) for path in reversed(child.paths))
         self._start()
+
+
+def patience(paths: _Paths) -> float:
+    """How many seconds there are for these files."""
+    size = 0
+    for path in paths:
+        with contextlib.suppress(OSError):
+            size += os.stat(path).st_size
+    return _PATIENCE_S + size / _COPIED_A_SECOND
 
 
 def _serve(task: Task, pipe: Connection) -> None:
