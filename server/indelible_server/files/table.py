@@ -58,6 +58,11 @@ def _image(
     return ExifForm(Ifd.IMAGE, tag, kind, rule, codec, guarded)
 
 
+def _former(*props: str, codec: codecs.Codec = codecs.TEXT) -> list[XmpForm]:
+    """Properties of the first XMP programs. Adobe's toolkit takes them for those of today, whatever these say."""
+    return [xmp(prop, F, TEXT, codec) for prop in props]
+
+
 def _place(field: str, prop: str, part: str, iptc: IptcForm, codec: codecs.Codec = codecs.TEXT, *others: Form) -> Field:
     entries = (
         PlaceEntry(name(f"Iptc4xmpExt:{kind}"), name(f"Iptc4xmpExt:{part}"))
@@ -100,6 +105,7 @@ FIELDS: Mapping[str, Field] = {
             (
                 xmp("dc:title", P, ALT),
                 xmp("acdsee:caption", E),
+                *_former("pdf:Title", "photoshop:Title", "xmp:Title"),
                 _iptc(5, 64),
                 _image(0x9C9B, F, WIDE),
                 _image(0x010D, E),
@@ -126,6 +132,7 @@ FIELDS: Mapping[str, Field] = {
                 xmp("tiff:ImageDescription", F, ALT, guarded=True),
                 xmp("exif:UserComment", E, ALT, guarded=True),
                 xmp("acdsee:notes", E),
+                *_former("pdf:Subject", "photoshop:Caption", "xmp:Description"),
                 _iptc(120, 2000),
                 _image(0x010E, F, guarded=True),
                 _image(0x9C9C, E, WIDE),
@@ -210,6 +217,7 @@ FIELDS: Mapping[str, Field] = {
                 xmp("dc:creator", P, SEQ, codecs.LIST),
                 xmp("tiff:Artist", F, TEXT, codecs.NAMES),
                 xmp("acdsee:author", E, TEXT, codecs.NAMES),
+                *_former("pdf:Author", "photoshop:Author", "xmp:Author", codec=codecs.NAMES),
                 IptcForm(2080, 32, codecs.LIST, many=True),
                 _image(0x013B, F, codec=codecs.NAMES),
                 _image(0x9C9D, F, WIDE, codecs.NAMES),
@@ -235,6 +243,7 @@ FIELDS: Mapping[str, Field] = {
             (
                 xmp("dc:rights", P, ALT),
                 xmp("tiff:Copyright", F, ALT),
+                *_former("photoshop:Copyright", "xmpRights:Copyright"),
                 _iptc(116, 128),
                 _image(0x8298, F, exif_values.COPYRIGHT),
                 TextForm(ID3, "TCOP"),

@@ -390,3 +390,15 @@ def test_a_reader_by_the_rules_of_the_mwg_sees_what_was_written(library: Library
     found = dict(line.split(":", 1) for line in said.splitlines())
     told = {tag.strip(): value.strip() for tag, value in found.items()}
     assert told == {"Description": "D", "Keywords": "b, c", "Creator": "x, y", "Rating": "4"}
+
+
+def test_properties_that_adobe_takes_for_those_of_today_are_kept_in_step(library: Library) -> None:
+    old = "<pdf:Title>old</pdf:Title><photoshop:Author>Someone</photoshop:Author>"
+    key = library.add("a.jpg", jpeg(xmp_segment(old)))
+    assert library.read(key).tags == {"title": "old", "creators": ["Someone"]}
+
+    library.write(key, {"title": "new", "creators": None})
+
+    held = library.bytes_of(key)
+    assert b"<pdf:Title>new</pdf:Title>" in held
+    assert b"photoshop:Author" not in held
