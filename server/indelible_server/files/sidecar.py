@@ -78,8 +78,13 @@ def find(folder: Folder, name: bytes, siblings: Siblings | None, known: bytes | 
 
 
 def new_name(name: bytes, siblings: Siblings, policy: Policy) -> bytes:
-    """The name of a new sidecar: by the stem where no other file has a claim on it, else by the full name."""
+    """The name of a new sidecar: by the stem where no other file has a claim on it, else by the full name.
+
+    A file of an unknown kind always gets the full name: by its stem nobody could tell that the sidecar is its own.
+    """
     stem = stem_of(name)
+    if format_named(name) == UNKNOWN:
+        return name + _ENDING
     if policy.sidecar_name is SidecarName.FULL_NAME or siblings.sidecars(stem):
         return name + _ENDING
     rivals = [other for other in siblings.media(stem) if other != name and _needs_sidecar(other, policy)]

@@ -253,3 +253,15 @@ def test_a_sidecar_gets_no_sidecar_of_its_own(library: Library) -> None:
 
     with pytest.raises(FileProblem, match="name the one that it belongs to"):
         library.plan(key, {"title": "new"}, base={})
+
+
+@pytest.mark.parametrize("name", ["a.exv", "notes.txt", "without_ending"])
+def test_a_file_of_an_unknown_kind_has_one_sidecar_however_often_it_is_written(library: Library, name: str) -> None:
+    key = library.add(name, b"something")
+
+    library.write(key, {"title": "first"})
+    library.write(key, {"title": "second"})
+
+    assert library.names() == {name, f"{name}.xmp"}
+    assert library.read(key).tags == {"title": "second"}
+    assert not library.plan(key, {"title": "second"}).files
