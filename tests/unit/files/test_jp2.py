@@ -17,7 +17,7 @@ from PIL import Image
 from support.programs import finished
 from unit.files.library import Library, packet
 from unit.files.test_heif import C2PA, EVERYTHING, TITLE, XMP, box, children, survives
-from unit.files.test_jpeg import Memory
+from unit.files.witnesses import Memory, appended_first_and_patched_later
 
 EXIF = b"JpgTiffExif->JP2"
 IPTC = bytes.fromhex("33c7a4d2b81d4723a0baf1a3e097ad38")
@@ -108,16 +108,7 @@ def test_a_first_write_is_appended_and_later_ones_are_patched(library: Library) 
     content = jp2(behind=box(b"free", bytes(3_000_000)))
     key = library.add("a.jp2", content)
 
-    assert library.write(key, {"title": "T"}).mode is Mode.APPEND
-    assert library.write(key, {"gps": {"lat": 1.0, "lon": 2.0}, "taken_at": "2020-01-01"}).mode is Mode.APPEND
-    for number in range(20):
-        changes = {"title": f"Title {number}", "gps": {"lat": float(number), "lon": 2.0}}
-        planned = library.write(key, changes)
-        assert planned.mode is Mode.PATCH
-        assert planned.bytes_read <= 256 * 1024
-        assert sum(file.bytes_changed for file in planned.files) <= 16 * 1024
-
-    assert library.bytes_of(key).startswith(content)
+    appended_first_and_patched_later(library, key, content)
 
 
 def test_nothing_goes_behind_a_codestream_without_an_end(library: Library) -> None:

@@ -16,7 +16,7 @@ from support.programs import finished
 from unit.files.library import Library, packet
 from unit.files.test_heif import EVERYTHING, TITLE, box, children, survives
 from unit.files.test_jp2 import SMALL_EXIF
-from unit.files.test_jpeg import Memory
+from unit.files.witnesses import Memory, appended_first_and_patched_later
 
 START = b"\0\0\0\x0cJXL \r\n\x87\n" + box(b"ftyp", b"jxl \0\0\0\0jxl ")
 CODE = bytes.fromhex("ff0a3141427121001288") + bytes(range(256)) * 4
@@ -88,16 +88,7 @@ def test_a_first_write_is_appended_and_later_ones_are_patched(library: Library) 
     content = jxl(behind=box(b"jxlp", bytes(3_000_000)))
     key = library.add("a.jxl", content)
 
-    assert library.write(key, {"title": "T"}).mode is Mode.APPEND
-    assert library.write(key, {"gps": {"lat": 1.0, "lon": 2.0}, "taken_at": "2020-01-01"}).mode is Mode.APPEND
-    for number in range(20):
-        changes = {"title": f"Title {number}", "gps": {"lat": float(number), "lon": 2.0}}
-        planned = library.write(key, changes)
-        assert planned.mode is Mode.PATCH
-        assert planned.bytes_read <= 256 * 1024
-        assert sum(file.bytes_changed for file in planned.files) <= 16 * 1024
-
-    assert library.bytes_of(key).startswith(content)
+    appended_first_and_patched_later(library, key, content)
 
 
 def test_many_edits_of_many_lengths_hardly_let_the_file_grow(library: Library) -> None:

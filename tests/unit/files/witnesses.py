@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import strategies as st
 from indelible_server.files.containers.blocks import Blocks
 from indelible_server.files.containers.container import Container
-from indelible_server.files.plan import Patch
+from indelible_server.files.plan import Mode, Patch
 from indelible_server.files.problems import FileProblem
 from indelible_server.files.tags import Tags
 from unit.files.library import Library, packet
@@ -122,3 +122,17 @@ def mangled(data: st.DataObject, content: bytes) -> bytes:
     for _ in range(data.draw(st.integers(1, 6))):
         mutable[data.draw(st.integers(0, len(mutable) - 1))] = data.draw(st.integers(0, 255))
     return bytes(mutable[: data.draw(st.integers(len(content) // 2, len(content)))])
+
+
+def appended_first_and_patched_later(library: Library, key: bytes, content: bytes) -> None:
+    """First writes of a file of these bytes are appended, later ones patched, and the bytes stay as they are."""
+    assert library.write(key, {"title": "T"}).mode is Mode.APPEND
+    assert library.write(key, {"gps": {"lat": 1.0, "lon": 2.0}, "taken_at": "2020-01-01"}).mode is Mode.APPEND
+    for number in range(20):
+        changes = {"title": f"Title {number}", "gps": {"lat": float(number), "lon": 2.0}}
+        planned = library.write(key, changes)
+        assert planned.mode is Mode.PATCH
+        assert planned.bytes_read <= 256 * 1024
+        assert sum(file.bytes_changed for file in planned.files) <= 16 * 1024
+
+    assert library.bytes_of(key).startswith(content)

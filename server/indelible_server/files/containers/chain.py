@@ -5,6 +5,7 @@ New boxes are appended at the end of the file, or put beside the old ones, so th
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -47,7 +48,7 @@ class Held:
         return self.box.end - self.start
 
 
-class Chain(Container):
+class Chain(Container, ABC):
     """A file that is a chain of boxes."""
 
     takes_exif = True
@@ -65,17 +66,17 @@ class Chain(Container):
         except FileProblem as damage:
             self.refuse(damage.reason, damage.message)
 
+    @abstractmethod
     def note(self, found: Box) -> None:
         """Look at a box of the chain, and `hold` it if there is a block in it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def can_move(self) -> bool:
         """Whether nothing in the file is known by its offset, or could be."""
-        raise NotImplementedError
 
+    @abstractmethod
     def new_box(self, kind: Kind) -> tuple[bytes, bytes]:
         """The four letters of a box for a new block, and its bytes in front of the block."""
-        raise NotImplementedError
 
     def hold(self, kind: Kind, found: Box, head: int) -> None:
         """Take note of a box with a block behind `head` bytes."""
