@@ -8,7 +8,9 @@ import fcntl
 import os
 import secrets
 import signal
+import socket
 from collections.abc import Iterator
+from importlib.metadata import version
 
 import structlog
 
@@ -23,6 +25,7 @@ from .rpc.items import edit_answer
 from .rpc.server import Server
 from .storage import catalogs, migrate, tokens
 from .storage.database import Database
+from .storage.hosts import Host
 from .storage.ids import new_id
 from .storage.tokens import Token
 from .writeback.supervisor import Supervisor
@@ -41,7 +44,7 @@ async def serve(settings: Settings) -> None:
         make_local_token(database, settings.data)
         app = App(database, settings.data)
         server = Server(app, settings)
-        supervisor = Supervisor(database, settings, Roots(settings.local_roots))
+        supervisor = Supervisor(database, settings, Roots(settings.local_roots), this_host(settings.data))
         job_runner = JobRunner(database, settings)
         stopped = _stop_signals()
         await supervisor.start()
@@ -65,7 +68,7 @@ async def run_writers(settings: Settings) -> None:
     with data_folder(settings.data):
         await wait_for_orphans(settings.data)
         database = open_database(settings)
-        supervisor = Supervisor(database, settings, Roots(settings.local_roots))
+        supervisor = Supervisor(database, settings, Roots(settings.local_roots), this_host(settings.data))
         stopped = _stop_signals()
         await supervisor.start()
         print(f"indelibled writer ready with {settings.writers} writers", flush=True)  # noqa: T201 - for whoever started us
@@ -103,6 +106,18 @@ def data_folder(path: str) -> Iterator[None]:
         os.close(handle)
 
 
+def this_host(data_dir: str) -> Host:
+    """This host, known by the id in its data folder: whoever holds that folder knows who wrote for it before."""
+    path = os.path.join(data_dir, "host-id")
+    try:
+        with open(path, encoding="ascii") as file:
+            host_id = file.read().strip()
+    except FileNotFoundError:
+        host_id = new_id()
+        _store_privately(path, host_id)
+    return Host(host_id, socket.gethostname(), version("indelible"))
+
+
 def make_local_token(database: Database, data_dir: str) -> None:
     """Make the token by which the client of the same user gets in; kept if it is there and valid."""
     path = os.path.join(data_dir, "token")
@@ -111,12 +126,18 @@ def make_local_token(database: Database, data_dir: str) -> None:
             return
     secret = secrets.token_urlsafe(32)
     database.write(tokens.insert, Token(new_id(), "local", "admin"), secret)
+    _store_privately(path, secret)
+
+
+def _store_privately(path: str, text: str) -> None:
     temp = path + ".new"
     with contextlib.suppress(FileNotFoundError):
         os.unlink(temp)
     handle = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(handle, "w", encoding="ascii") as file:
-        file.write(secret + "\n")
+        file.write(text + "\n")
+        file.flush()
+        os.fsync(file.fileno())
     os.replace(temp, path)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from .media import MediaFile
 from .plan import FilePlan, Identity, Mode
 from .port import Folder, Root
-from .problems import Changed
+from .problems import Changed, LeaseLost
 from .settle import discard_temp, write_in_place
 
 
@@ -18,10 +18,6 @@ class Applied:
 
     identity: Identity
     bytes_written: int
-
-
-class LeaseLost(Exception):
-    """The work is no longer ours; nothing was written."""
 
 
 def apply(root: Root, plan: FilePlan, *, still_ours: Callable[[], bool]) -> Applied:

@@ -7,12 +7,13 @@ the rest, which is the same in both.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 
 from .media import MediaFile
 from .plan import FilePlan, Mode
 from .port import Folder, Root
-from .problems import FileProblem, Reason
+from .problems import FileProblem, LeaseLost, Reason
 
 
 class Outcome(StrEnum):
@@ -23,15 +24,16 @@ class Outcome(StrEnum):
     FOREIGN = "FOREIGN"
 
 
-def settle(root: Root, plan: FilePlan) -> Outcome:
+def settle(root: Root, plan: FilePlan, *, still_ours: Callable[[], bool] = lambda: True) -> Outcome:
     """Find out, complete a torn patch, and remove the plan's temp file. May be repeated any number of times.
 
+    Before a patch is completed, `still_ours` is asked; if it says no, `LeaseLost` is raised and nothing was written.
     Raises `FileProblem` if the storage cannot be read: then nothing is settled.
     """
     try:
         with root.folder_of(plan.target) as (folder, name):
             folder.finish_exchange(plan.temp)
-            outcome = _judged(folder, name, plan)
+            outcome = _judged(folder, name, plan, still_ours)
             if outcome is Outcome.NEW and not _replaced_is_old(folder, plan):
                 # Someone wrote into the file that was just being replaced: theirs is the newer content.
                 folder.exchange(plan.temp, name)
@@ -60,7 +62,7 @@ def _replaced_is_old(folder: Folder, plan: FilePlan) -> bool:
         return temp == plan.identity and media.holds(plan.old_ranges)
 
 
-def _judged(folder: Folder, name: bytes, plan: FilePlan) -> Outcome:
+def _judged(folder: Folder, name: bytes, plan: FilePlan, still_ours: Callable[[], bool]) -> Outcome:
     try:
         media = folder.open(name)
     except FileProblem as problem:
@@ -75,9 +77,7 @@ def _judged(folder: Folder, name: bytes, plan: FilePlan) -> Outcome:
             return Outcome.OLD
         if not plan.in_place or not _is_torn(media, plan):
             return Outcome.FOREIGN
-    # Also a patch that reads as complete is written once more: after a failed fsync that proves nothing.
-    _complete(folder, name, plan)
-    return Outcome.NEW
+    return _completed(folder, name, plan, still_ours)
 
 
 def _is_torn(media: MediaFile, plan: FilePlan) -> bool:
@@ -111,6 +111,13 @@ def write_in_place(media: MediaFile, plan: FilePlan) -> None:
     media.sync()
 
 
-def _complete(folder: Folder, name: bytes, plan: FilePlan) -> None:
+def _completed(folder: Folder, name: bytes, plan: FilePlan, still_ours: Callable[[], bool]) -> Outcome:
     with folder.open(name, writable=True) as media:
+        if not still_ours():
+            raise LeaseLost("the lease has ended")
+        # Whoever has taken over since may have given the name to another file.
+        if not _is_torn(media, plan):
+            return Outcome.FOREIGN
+        # Also what reads as complete is written once more: after a failed fsync that proves nothing.
         write_in_place(media, plan)
+        return Outcome.NEW

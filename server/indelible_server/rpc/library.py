@@ -13,6 +13,7 @@ from ..files.problems import FileProblem, shown
 from ..roots import Roots
 from ..storage import writers
 from ..storage.catalogs import Catalog, Root
+from ..storage.writers import Writer
 from .app import App, Work
 from .convert import job_message
 from .selections import inside
@@ -35,18 +36,18 @@ class LibraryService(library_service_pb2_grpc.LibraryServiceServicer):
         self, request: library_service_pb2.GetCapabilitiesRequest, context: Context
     ) -> library_service_pb2.GetCapabilitiesResponse:
         catalog = await self._app.find_catalog(request.catalog)
-        alive = len(await self._app.read(writers.alive))
+        alive = await self._app.read(writers.alive)
         return await self._app.long(_capabilities, catalog, self._roots, alive)
 
 
-def _capabilities(catalog: Catalog, roots: Roots, alive: int) -> library_service_pb2.GetCapabilitiesResponse:
+def _capabilities(catalog: Catalog, roots: Roots, alive: list[Writer]) -> library_service_pb2.GetCapabilitiesResponse:
     return library_service_pb2.GetCapabilitiesResponse(
         roots=[_root_message(root, roots, alive) for root in catalog.roots],
         formats=[_format_message(each) for each in format_abilities(engine_policy(catalog))],
     )
 
 
-def _root_message(root: Root, roots: Roots, alive: int) -> library_pb2.RootCapabilities:
+def _root_message(root: Root, roots: Roots, alive: list[Writer]) -> library_pb2.RootCapabilities:
     try:
         with roots.open(root) as folder:
             can, online = root_ability(folder, root.read_only), True
@@ -62,7 +63,7 @@ def _root_message(root: Root, roots: Roots, alive: int) -> library_pb2.RootCapab
         write_lease=can.write_lease,
         xattrs=can.xattrs,
         filesystem=can.filesystem,
-        writers=alive if online else 0,
+        writers=sum(root.root_id in writer.root_ids for writer in alive) if online else 0,
     )
 
 
