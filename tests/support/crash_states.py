@@ -237,12 +237,6 @@ class Bench:
     def _path(self, file: int) -> Path:
         return self.store / str(file)
 
-    @property
-    def found(self) -> dict[bytes, bytes]:
-        """What the folder holds now."""
-        names = [os.fsencode(name) for name in os.listdir(self.folder)]
-        return {name: (self.folder / os.fsdecode(name)).read_bytes() for name in names}
-
 
 def after(start: Disk, calls: Sequence[Call], dice: random.Random, most: int) -> Iterator[Disk]:
     """The states in which a disk may be after a loss of power behind the last of these calls.

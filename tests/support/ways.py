@@ -10,7 +10,7 @@ from pathlib import Path
 from indelible_server.files.apply import apply
 from indelible_server.files.plan import FilePlan, Identity, Mode
 from indelible_server.files.port import Root
-from indelible_server.files.settle import Outcome
+from indelible_server.files.settle import Outcome, settle
 from indelible_server.files.tags import Tags
 from indelible_server.files.undoing import undo_of
 from unit.files.library import Library, jpeg
@@ -46,11 +46,27 @@ class Way:
             self, plan=replace(self.plan, identity=Identity(status.st_size, status.st_mtime_ns, status.st_ino))
         )
 
-    def next(self, root: Root, outcome: Outcome) -> Way | None:
+    def check_settled(self, root: Root, outcome: Outcome) -> None:
+        """What settlement said is true, settled once more it is the same, nothing is left, and a write on top works."""
+        folder = os.fsdecode(root.path)
+        assert outcome in (Outcome.NEW, Outcome.OLD), "taken for someone else's"
+        assert contents(folder) == self.content(outcome)
+        assert settle(root, self.plan) is outcome, "settled once more, it is another outcome"
+        following = self._next(root, outcome)
+        if following is not None:
+            apply(root, following.plan, still_ours=lambda: True)
+            assert contents(folder) == following.content(Outcome.NEW)
+
+    def _next(self, root: Root, outcome: Outcome) -> Way | None:
         """The write that comes after this outcome: once more, or back again. None if nothing is left to be written."""
         if outcome is Outcome.OLD:
             return replace(self, plan=replace(self.plan, identity=root.identity(self.plan.target)))
         return None if self.new is None else Way(undo_of(root, self.plan), self.new, self.old)
+
+
+def contents(folder: str | Path) -> dict[bytes, bytes]:
+    """What a folder holds."""
+    return {os.fsencode(path.name): path.read_bytes() for path in Path(folder).iterdir()}
 
 
 def _patch(library: Library) -> FilePlan:
@@ -98,7 +114,11 @@ _WAYS: Mapping[str, tuple[Mode, Callable[[Library], FilePlan]]] = {
     "remove": (Mode.REMOVE, _remove),
 }
 
-WAYS = tuple(_WAYS)
+PLACES = [
+    *[(way, "") for way in _WAYS],
+    *[(way, cannot) for way in ("replace", "create", "remove") for cannot in ("no exchange", "no exchange, no links")],
+]
+"""Each way, and those of them that depend on it also where the file system cannot do something."""
 
 
 def make_way(name: str, folder: Path) -> Way:

@@ -26,7 +26,8 @@ class Outcome(StrEnum):
 def settle(root: Root, plan: FilePlan) -> Outcome:
     """Find out, complete a torn patch, and remove the plan's temp file. May be repeated any number of times.
 
-    Raises `FileProblem` if the storage cannot be read: then nothing is settled.
+    Raises `FileProblem` if the storage cannot be read, or another program has the file open that was being replaced:
+    then nothing is settled.
     """
     try:
         with root.folder_of(plan.target) as (folder, name):
@@ -71,10 +72,11 @@ def _may_go(folder: Folder, name: bytes, plan: FilePlan, outcome: Outcome) -> bo
     if at_name is not None and at_name.inode == temp.inode:
         return True
     with folder.open(plan.temp) as media:
+        media.hold(exclusive=False)
+        temp = media.identity
         # Inodes mean nothing on a network file system that was mounted again.
-        return (temp.size, temp.mtime_ns) == (plan.identity.size, plan.identity.mtime_ns) and media.holds(
-            plan.old_ranges
-        )
+        as_it_was = (temp.size, temp.mtime_ns) == (plan.identity.size, plan.identity.mtime_ns)
+        return as_it_was and media.holds(plan.old_ranges)
 
 
 def _give_back(folder: Folder, name: bytes, plan: FilePlan) -> None:
