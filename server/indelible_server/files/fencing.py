@@ -1,8 +1,8 @@
 """Fencing: before a change is settled whose writer may still be alive, what that writer can still do is made harmless.
 
 It has asked for its lease for the last time and stands before its next call, for a moment or for hours. All that it has
-are open files and the names in its plan. So its temp file goes, without which no rename of its succeeds; and a file
-that it changes in place moves to a new inode, so that a late write lands in an old one that has no name any more.
+are open files and the names in its plan. No rename of its succeeds any more once settlement has taken its temp file
+away. A file that it changes in place moves to a new inode first: a late write lands in the old one, which has no name.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from .media import MediaFile
 from .plan import FilePlan, Mode
 from .port import Folder, Root
 from .problems import Changed, FileProblem, LeaseLost, Reason
-from .settle import discard_temp
 
 
 def fence(root: Root, plan: FilePlan, *, late: int, may_live: bool, still_ours: Callable[[], bool]) -> None:
@@ -23,15 +22,15 @@ def fence(root: Root, plan: FilePlan, *, late: int, may_live: bool, still_ours: 
     own. `may_live` is whether one of them is not known to be dead. Raises `LeaseLost` if `still_ours` says no when the
     copy is ready, and `FileProblem` (LOCKED) if the late writer's end has to be waited for. Then the file is as it was.
     """
-    if may_live and plan.mode is Mode.REMOVE:
-        raise _must_wait("a file that is to be removed has no second name")
+    if plan.mode is Mode.REMOVE and may_live:
+        raise _must_wait("what it is about to remove cannot be kept from it")
+    if not plan.in_place:
+        return
     with root.folder_of(plan.target) as (folder, name):
-        folder.finish_exchange(plan.temp)
-        discard_temp(folder, plan)
         copies = [plan.temp + b"+%d" % number for number in range(1, late + 1)]
         for copy_name in copies:
             folder.unlink(copy_name)
-        if may_live and plan.in_place and folder.identity(name) is not None:
+        if may_live and folder.identity(name) is not None:
             try:
                 _move_to_new_inode(folder, name, plan, copies[-1], still_ours)
             except Changed as changed:
@@ -44,7 +43,7 @@ def fence(root: Root, plan: FilePlan, *, late: int, may_live: bool, still_ours: 
 def _move_to_new_inode(
     folder: Folder, name: bytes, plan: FilePlan, copy_name: bytes, still_ours: Callable[[], bool]
 ) -> None:
-    # No hold: a late writer on this machine would keep us from it for as long as it lives.
+    # Not held: a late writer on this machine would keep us from that for as long as it lives.
     with folder.open(name) as original, _created(folder, copy_name) as copy:
         before = original.identity
         if before.links > 1:

@@ -34,6 +34,7 @@ class MediaFile:
         self.bytes_written = 0
         self._descriptor = descriptor
         self._head: bytes | None = None
+        self._lease: int | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -186,12 +187,23 @@ class MediaFile:
         try:
             # The signal for "someone is waiting" would kill the process; this one is ignored by default.
             fcntl.fcntl(self._descriptor, fcntl.F_SETSIG, signal.SIGURG)
-            fcntl.fcntl(self._descriptor, fcntl.F_SETLEASE, fcntl.F_WRLCK if exclusive else fcntl.F_RDLCK)
+            lease = fcntl.F_WRLCK if exclusive else fcntl.F_RDLCK
+            fcntl.fcntl(self._descriptor, fcntl.F_SETLEASE, lease)
+            self._lease = lease
         except OSError as error:
             if error.errno == errno.EAGAIN:
                 raise FileProblem(Reason.LOCKED, f"{shown(self.name)} is open in another program") from error
             if error.errno not in NOT_SUPPORTED | {errno.EACCES, errno.EPERM, errno.ENOLCK}:
                 raise problem(error, f"hold {shown(self.name)}") from error
+
+    @property
+    def is_wanted_by_others(self) -> bool:
+        """Whether a program waits to open the file that we `hold`, or was let in because that took too long.
+
+        It has gone down the path already: what it opens is this file, whatever has the name by then.
+        """
+        with self._trying("hold"):
+            return self._lease is not None and fcntl.fcntl(self._descriptor, fcntl.F_GETLEASE) != self._lease
 
     def _trying(self, doing: str) -> Telling:
         return Telling(doing, self.name)

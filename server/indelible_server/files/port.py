@@ -23,6 +23,7 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
 _FILE = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 _RENAME_NOREPLACE, _RENAME_EXCHANGE = 1, 2
 _KEPT = b"~"
+_NO_LINKS = NOT_SUPPORTED | {errno.EPERM, errno.EMLINK}
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -94,7 +95,7 @@ class Folder:
             try:
                 os.link(name, temp + _KEPT, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
             except OSError as error:
-                if error.errno in NOT_SUPPORTED | {errno.EPERM, errno.EMLINK}:
+                if error.errno in _NO_LINKS:
                     return False
                 raise
             self.rename(temp, name)
@@ -116,11 +117,22 @@ class Folder:
             try:
                 if self._rename2(name, to, _RENAME_NOREPLACE):
                     return
-                # Without a link in between, a file that has just appeared there could be lost.
-                os.link(name, to, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor, follow_symlinks=False)
-                os.unlink(name, dir_fd=self._descriptor)
+                self._link_new(name, to)
             except FileExistsError as error:
                 raise Changed(f"{shown(to)} has come into being meanwhile") from error
+
+    def _link_new(self, name: bytes, to: bytes) -> None:
+        """Without a link in between, a file that appears at this very moment would be lost; some have no links."""
+        try:
+            os.link(name, to, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor, follow_symlinks=False)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            if self.identity(to) is not None:
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from error
+            self.rename(name, to)
+        else:
+            os.unlink(name, dir_fd=self._descriptor)
 
     def _rename2(self, name: bytes, to: bytes, flags: int) -> bool:
         if not hasattr(_LIBC, "renameat2"):

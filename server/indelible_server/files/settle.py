@@ -28,17 +28,19 @@ def settle(root: Root, plan: FilePlan, *, still_ours: Callable[[], bool] = lambd
     """Find out, complete a torn patch, and remove the plan's temp file. May be repeated any number of times.
 
     Before a patch is completed, `still_ours` is asked; if it says no, `LeaseLost` is raised and nothing was written.
-    Raises `FileProblem` if the storage cannot be read: then nothing is settled.
+    Raises `FileProblem` if the storage cannot be read, or another program has the file open that was being replaced:
+    then nothing is settled.
     """
     try:
         with root.folder_of(plan.target) as (folder, name):
             folder.finish_exchange(plan.temp)
             outcome = _judged(folder, name, plan, still_ours)
-            if outcome is Outcome.NEW and not _replaced_is_old(folder, plan):
-                # Someone wrote into the file that was just being replaced: theirs is the newer content.
-                folder.exchange(plan.temp, name)
+            if _may_go(folder, name, plan, outcome):
+                folder.unlink(plan.temp)
+            elif outcome is Outcome.NEW:
+                # Someone wrote into, or replaced, the file that was just being taken away: theirs is the newer content.
+                _give_back(folder, name, plan)
                 outcome = Outcome.FOREIGN
-            discard_temp(folder, plan)
             folder.sync()
             return outcome
     except FileProblem as problem:
@@ -47,19 +49,45 @@ def settle(root: Root, plan: FilePlan, *, still_ours: Callable[[], bool] = lambd
         raise
 
 
-def discard_temp(folder: Folder, plan: FilePlan) -> None:
-    """Remove the plan's temp file, unless it is the replaced original and holds what nobody else has."""
-    if _replaced_is_old(folder, plan):
-        folder.unlink(plan.temp)
+def put_back(folder: Folder, temp: bytes, name: bytes, ours: int) -> None:
+    """Give its name back to a file that we have taken it from; `ours` is the inode that has it now.
+
+    If something else comes out, someone has replaced even that one: then theirs is newer still, and gets the name.
+    """
+    taken = folder.identity(temp)
+    while taken is not None:
+        folder.exchange(temp, name)
+        out = folder.identity(temp)
+        if out is None or out.inode == ours:
+            break
+        ours, taken = taken.inode, out
 
 
-def _replaced_is_old(folder: Folder, plan: FilePlan) -> bool:
-    """False if the temp name now belongs to the original file and that was written by someone else."""
+def _may_go(folder: Folder, name: bytes, plan: FilePlan, outcome: Outcome) -> bool:
+    """Whether the plan's temp file is ours, or the original unchanged; otherwise it holds what nobody else has."""
     temp = folder.identity(plan.temp)
-    if temp is None or plan.identity is None or temp.inode != plan.identity.inode:
+    if temp is None or plan.identity is None or plan.in_place:
+        return True
+    if outcome is not Outcome.NEW and temp.inode != plan.identity.inode:
+        return True
+    at_name = folder.identity(name)
+    if at_name is not None and at_name.inode == temp.inode:
         return True
     with folder.open(plan.temp) as media:
-        return temp == plan.identity and media.holds(plan.old_ranges)
+        media.hold(exclusive=False)
+        temp = media.identity
+        # Inodes mean nothing on a network file system that was mounted again.
+        as_it_was = (temp.size, temp.mtime_ns) == (plan.identity.size, plan.identity.mtime_ns)
+        return as_it_was and media.holds(plan.old_ranges)
+
+
+def _give_back(folder: Folder, name: bytes, plan: FilePlan) -> None:
+    ours = folder.identity(name)
+    if ours is None:
+        folder.rename_new(plan.temp, name)
+    else:
+        put_back(folder, plan.temp, name, ours.inode)
+        folder.unlink(plan.temp)
 
 
 def _judged(folder: Folder, name: bytes, plan: FilePlan, still_ours: Callable[[], bool]) -> Outcome:
