@@ -12,6 +12,8 @@ from ..storage.jobs import Job
 from .principal import Principal
 
 IMPORT = "IMPORT"
+# What a server carries out in processes of its own.
+IN_PROCESSES = (IMPORT,)
 
 
 def start_import(tx: Connection, who: Principal, catalog: Catalog, path: str, root_id: str) -> Job:

@@ -57,11 +57,12 @@ def is_alive(tx: Connection) -> ColumnElement[bool]:
 
 def reached_by(host_id: ColumnElement[str]) -> ColumnElement[bool]:
     """The rows of `roots` that a host has not found out of reach."""
-    return ~sa.exists().where(
+    found_so = sa.exists().where(
         unreached.c.catalog_id == roots.c.catalog_id,
         unreached.c.root_id == roots.c.root_id,
         unreached.c.host_id == host_id,
     )
+    return ~found_so.correlate_except(unreached)
 
 
 def unreached_by(tx: Connection, host_ids: Sequence[str]) -> set[tuple[str, str]]:

@@ -23,7 +23,7 @@ from ..domain.outcomes import Failed, acknowledge
 from ..errors import Unavailable
 from ..processes import Child
 from ..roots import Roots
-from ..storage import hosts, items, leases, runs, writers
+from ..storage import hosts, items, jobs, leases, runs, writers
 from ..storage.database import Database
 from ..storage.hosts import Host
 from ..storage.ids import new_id
@@ -222,6 +222,7 @@ def _bury(tx: Connection, writer_id: str, suspect: Suspect | None) -> None:
 def _begin_host(tx: Connection, host: Host) -> None:
     """What an earlier server of this host has left is free: all its children are dead."""
     hosts.begin(tx, host)
+    jobs.release(tx, host.host_id)
     dead = writers.of_host(tx, host.host_id)
     leases.drop(tx, dead)
     writers.delete(tx, dead)
