@@ -31,10 +31,8 @@ def note(database: Database, host_id: str, root: Root, reached: bool) -> None:
 
 
 def is_offline(database: Database, root: Root) -> bool:
-    return (
-        next(each for each in database.read(catalogs.all_roots) if each.root_id == root.root_id).offline_since
-        is not None
-    )
+    (now,) = [each for each in database.read(catalogs.all_roots) if each.root_id == root.root_id]
+    return now.offline_since is not None
 
 
 def test_a_writer_claims_only_items_of_roots_that_its_host_reaches(database: Database, catalog: Catalog) -> None:

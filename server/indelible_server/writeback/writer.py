@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 from ..config import load_settings
 from ..errors import Unavailable
 from ..logs import configure_logging
-from ..processes import Parent, be_child
+from ..processes import Parent, be_child, limit_cpu
 from ..roots import Roots
 from ..storage import catalogs, leases, runs
 from ..storage.catalogs import Catalog
@@ -30,6 +30,8 @@ from .pipeline import Pipeline
 BATCH = 32
 POLL_S = 1.0
 LATER_S = 0.5
+# For one file, and far more than any good one takes.
+CPU_S = 60
 
 log = structlog.get_logger("writer")
 
@@ -80,6 +82,7 @@ class Writer:
         return True
 
     def _begin(self, claim: Claim) -> None:
+        limit_cpu(CPU_S)
         self._parent.say(f"item {claim.item.catalog_id} {claim.item.item_id} {claim.token}")
 
 
