@@ -80,6 +80,11 @@ class Lines:
             raise AssertionError(f"ended with {self._process.wait()}: {''.join(self._errors)}")
         return line
 
+    @property
+    def pid(self) -> int:
+        """The program's process id."""
+        return self._process.pid
+
     def go_on(self) -> None:
         """Let a program that has stopped itself do the rest, and return when it has ended well."""
         self._process.send_signal(signal.SIGCONT)
