@@ -10,6 +10,7 @@ import secrets
 import signal
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.metadata import version
 
 import structlog
@@ -23,7 +24,7 @@ from .roots import Roots
 from .rpc.app import App
 from .rpc.items import edit_answer
 from .rpc.server import Server
-from .storage import catalogs, migrate, tokens
+from .storage import catalogs, hosts, migrate, tokens
 from .storage.database import Database
 from .storage.hosts import Host
 from .storage.ids import new_id
@@ -44,7 +45,7 @@ async def serve(settings: Settings) -> None:
         make_local_token(database, settings.data)
         app = App(database, settings.data)
         server = Server(app, settings)
-        host = this_host(settings.data)
+        host = this_host(database, settings.data)
         supervisor = Supervisor(database, settings, Roots(settings.local_roots), host)
         job_runner = JobRunner(database, settings, host)
         stopped = _stop_signals()
@@ -69,7 +70,7 @@ async def run_writers(settings: Settings) -> None:
     with data_folder(settings.data):
         await wait_for_orphans(settings.data)
         database = open_database(settings)
-        supervisor = Supervisor(database, settings, Roots(settings.local_roots), this_host(settings.data))
+        supervisor = Supervisor(database, settings, Roots(settings.local_roots), this_host(database, settings.data))
         stopped = _stop_signals()
         await supervisor.start()
         print(f"indelibled writer ready with {settings.writers} writers", flush=True)  # noqa: T201 - for whoever started us
@@ -107,16 +108,16 @@ def data_folder(path: str) -> Iterator[None]:
         os.close(handle)
 
 
-def this_host(data_dir: str) -> Host:
-    """This host, known by the id in its data folder: whoever holds that folder knows who wrote for it before."""
+def this_host(database: Database, data_dir: str) -> Host:
+    """This host, known by the id in its data folder: whoever has that to itself knows that earlier writers are dead."""
     path = os.path.join(data_dir, "host-id")
-    try:
-        with open(path, encoding="ascii") as file:
-            host_id = file.read().strip()
-    except FileNotFoundError:
-        host_id = new_id()
-        _store_privately(path, host_id)
-    return Host(host_id, socket.gethostname(), version("indelible"))
+    host = Host("", socket.gethostname(), version("indelible"))
+    with contextlib.suppress(FileNotFoundError), open(path, encoding="ascii") as file:
+        host = replace(host, host_id=file.read().strip())
+    if not host.host_id or database.read(hosts.lives_elsewhere, host):
+        host = replace(host, host_id=new_id())
+        _store_privately(path, host.host_id)
+    return host
 
 
 def make_local_token(database: Database, data_dir: str) -> None:

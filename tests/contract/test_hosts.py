@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import sqlalchemy as sa
+from indelible_server.serve import this_host
 from indelible_server.storage import catalogs, hosts, intents, leases, writers
 from indelible_server.storage.catalogs import Catalog, Root
 from indelible_server.storage.database import Database
@@ -91,3 +94,12 @@ def test_living_writers_are_listed_with_what_they_reach_and_have_in_hand(databas
         "near.example", 7, "1.0", (root_id,), 2,
     )  # fmt: skip
     assert database.read(writers.count_for, catalog.catalog_id) == 1
+
+
+def test_a_copy_of_a_living_hosts_data_folder_is_another_host(database: Database, tmp_path: Path) -> None:
+    (tmp_path / "host-id").write_text("far\n")
+    assert this_host(database, str(tmp_path)).host_id not in ("", "far")
+    given = (tmp_path / "host-id").read_text().strip()
+    assert this_host(database, str(tmp_path)).host_id == given
+    database.write(hosts.begin, this_host(database, str(tmp_path)))
+    assert this_host(database, str(tmp_path)).host_id == given

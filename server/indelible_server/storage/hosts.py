@@ -39,6 +39,12 @@ def begin(tx: Connection, host: Host) -> None:
     _forget_unreached(tx, host.host_id)
 
 
+def lives_elsewhere(tx: Connection, host: Host) -> bool:
+    """Whether another machine lives under the host's id: then the data folder is a copy of that one's."""
+    query = sa.select(hosts.c.host_id).where(hosts.c.host_id == host.host_id, hosts.c.name != host.name)
+    return tx.execute(query.where(is_alive(tx))).first() is not None
+
+
 def beat(tx: Connection, host_id: str) -> None:
     """Note that the host lives."""
     tx.execute(sa.update(hosts).where(hosts.c.host_id == host_id).values(heartbeat_at=now_ms(tx)))
