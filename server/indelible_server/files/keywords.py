@@ -108,9 +108,8 @@ def _private(present: Sequence[str], policy: Policy) -> list[str]:
 
 def _has_all_levels(value: Sequence[str], known: set[str]) -> bool:
     """Whether the file has the habit of holding all levels: each path that it knows by its leaf."""
-    paths = [{level.casefold() for level in levels(keyword)} for keyword in value if _is_path(keyword)]
-    leaves = [levels(keyword)[-1].casefold() for keyword in value if _is_path(keyword)]
-    habits = [path <= known for path, leaf in zip(paths, leaves, strict=True) if leaf in known]
+    paths = [[level.casefold() for level in levels(keyword)] for keyword in value if _is_path(keyword)]
+    habits = [known.issuperset(path) for path in paths if path[-1] in known]
     return bool(habits) and all(habits)
 
 
