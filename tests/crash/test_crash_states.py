@@ -13,8 +13,8 @@ from indelible_server.files.apply import apply
 from indelible_server.files.plan import FilePlan
 from indelible_server.files.port import Root
 from indelible_server.files.settle import Outcome, settle
-from support.crash_states import Bench, Call, Disk, after, at_once
-from support.ways import PLACES, Way, contents, make_way
+from support.crash_states import Bench, Call, Disk, Sync, after, at_once
+from support.ways import PLACES, Way, contents, make_way, place_id
 
 LONG = os.environ.get("INDELIBLE_LONG") == "1"
 STATES = 1 << 13 if LONG else 1 << 7
@@ -49,7 +49,7 @@ class Trial:
         return Root(str(self.bench.folder))
 
 
-@pytest.fixture(params=PLACES, ids=lambda place: ", ".join(part for part in place if part))
+@pytest.fixture(params=PLACES, ids=place_id)
 def trial(request: pytest.FixtureRequest, tmp_path: Path) -> Trial:
     name, cannot = request.param
     way = make_way(name, tmp_path / "library")
@@ -100,3 +100,16 @@ def test_i2_settlement_survives_a_crash_of_its_own_and_is_durable(trial: Trial, 
                     seen.add(disk.key)
                     trial.settled(disk)
     record_property("count states of the disk after a loss of power while a kill was settled, settled", len(seen))
+
+
+def test_i2_after_a_failed_fsync_settlement_writes_all_of_a_patch_again(trial: Trial) -> None:
+    """The kernel has then dropped what it could not write, although it reads it back as if it were there."""
+    calls, start = trial.applied(), trial.bench.start
+    for number, call in enumerate(calls):
+        if not (trial.way.plan.in_place and isinstance(call, Sync)):
+            continue
+        more, outcome = trial.settled(at_once(start, calls[:number]))
+        for disk in after(start, calls[:number], trial.dice, STATES >> 3):
+            for settled in after(disk, more, trial.dice, STATES):
+                assert settled.content(trial.way.plan.target) == trial.way.new
+        assert outcome is Outcome.NEW

@@ -29,15 +29,16 @@ from indelible_server.files.problems import FileProblem
 
 TESTS = Path(__file__).parent.parent
 _PR_SET_PTRACER, _ANYONE = 0x59616D61, -1
-_CALL = re.compile(r"^(\w+)\(", re.MULTILINE)
+_CALL = re.compile(r"^((\w+)\(.*)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Point:
-    """A system call: its name, and which of the calls of this name it is, from 1 on."""
+    """A system call: its name, which of the calls of this name it is, from 1 on, and how strace shows it."""
 
     call: str
     number: int
+    shown: str
 
 
 @dataclass(frozen=True)
@@ -51,13 +52,15 @@ class Ending:
 
 
 class Applier:
-    """Applies plans to files of a folder in processes of their own, under strace."""
+    """Applies plans to files of its folder in processes of their own, under strace."""
 
-    def __init__(self, folder: Path, scratch: Path) -> None:
+    def __init__(self, scratch: Path) -> None:
+        self.folder = scratch / "folder"
+        self.folder.mkdir()
         self._log, self._plan = scratch / "strace", scratch / "plan"
         go, self._go = os.pipe()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "support.applying", os.fspath(folder), str(go)],
+            [sys.executable, "-m", "support.applying", os.fspath(self.folder), str(go)],
             cwd=TESTS,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -81,9 +84,9 @@ class Applier:
         assert self.apply(plan, cannot=cannot) == Ending(killed=False)
         counts: Counter[str] = Counter()
         found = []
-        for call in _CALL.findall(self._log.read_text()):
+        for shown, call in _CALL.findall(self._log.read_text()):
             counts[call] += 1
-            found.append(Point(call, counts[call]))
+            found.append(Point(call, counts[call], shown))
         # The first is the one that waited for strace, the last two say how it went.
         return [point for point in found if point.call not in ("read", "write", "exit_group")]
 
@@ -92,7 +95,7 @@ class Applier:
         self._plan.write_bytes(plan.to_bytes())
         self._say(f"{self._plan}\t{cannot}")
         child = self._heard()
-        command = ["strace", "-p", child, "-o", os.fspath(self._log)]
+        command = ["strace", "-y", "-p", child, "-o", os.fspath(self._log)]
         if point is not None:
             command += ["-e", f"inject={point.call}:{fault}:when={point.number}"]
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as strace:

@@ -114,7 +114,8 @@ _WAYS: Mapping[str, tuple[Mode, Callable[[Library], FilePlan]]] = {
     "remove": (Mode.REMOVE, _remove),
 }
 
-PLACES = [
+Place = tuple[str, str]
+PLACES: list[Place] = [
     *[(way, "") for way in _WAYS],
     *[(way, cannot) for way in ("replace", "create", "remove") for cannot in ("no exchange", "no exchange, no links")],
 ]
@@ -136,3 +137,8 @@ def make_way(name: str, folder: Path) -> Way:
 def _made(plan: FilePlan, old: bytes) -> bytes:
     pieces = (piece if isinstance(piece, bytes) else old[piece.offset :][: piece.length] for piece in plan.pieces())
     return b"".join(pieces)
+
+
+def place_id(place: Place) -> str:
+    """A way and what cannot be done there, for people."""
+    return ", ".join(part for part in place if part)

@@ -96,6 +96,8 @@ class MediaFile:
         with self._trying("write"):
             while view:
                 written = os.pwrite(self._descriptor, view, offset)
+                if not written:
+                    raise OSError(errno.EIO, "the file system takes nothing")
                 offset += written
                 view = view[written:]
         self.bytes_written += len(data)
@@ -182,7 +184,9 @@ class MediaFile:
 
         Raises `FileProblem` (LOCKED) if one has it open. Where the filesystem grants no leases, this does nothing.
         """
-        if not grants_leases(os.fstat(self._descriptor).st_dev):
+        with self._trying("stat"):
+            device = os.fstat(self._descriptor).st_dev
+        if not grants_leases(device):
             return
         try:
             # The signal for "someone is waiting" would kill the process; this one is ignored by default.
