@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import shutil
 import subprocess
@@ -31,9 +30,8 @@ class Mounted:
                 try:
                     os.posix_fallocate(file.fileno(), length, step * BLOCK)
                     length += step * BLOCK
-                except OSError as error:
-                    assert error.errno == errno.ENOSPC
-                    step //= 2
+                except OSError:
+                    step //= 2  # no room for that
             file.truncate(length - blocks * BLOCK)
 
     def free(self) -> None:

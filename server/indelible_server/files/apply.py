@@ -82,7 +82,9 @@ def _replace(folder: Folder, name: bytes, plan: FilePlan, still_ours: Callable[[
             applied = _finished(temp)
             _ask(still_ours)
             _check(original, plan)
-            _swap(folder, name, plan, original, applied.identity.inode)
+            if folder.identity(name) != plan.identity:
+                raise Changed("the file was replaced by another one meanwhile")
+        _swap(folder, name, plan, original, applied.identity)
     return applied
 
 
@@ -91,16 +93,13 @@ _WAYS = {Mode.CREATE: _create, Mode.REMOVE: _remove, Mode.REPLACE: _replace}
 
 @contextmanager
 def _new_file(folder: Folder, plan: FilePlan, mode: int) -> Iterator[MediaFile]:
-    """The plan's temp file. If it does not get the file's name it is gone in the end, or settlement sees to it."""
+    """The plan's temp file, which is removed again if the block fails; as long as it lasts, the name is ours alone."""
     with folder.create(plan.temp, mode=mode) as temp:
-        ours = temp.identity.inode
         try:
             yield temp
         except BaseException:
             with suppress(FileProblem):
-                left = folder.identity(plan.temp)
-                if left is not None and left.inode == ours:
-                    folder.unlink(plan.temp)
+                folder.unlink(plan.temp)
             raise
 
 
@@ -126,9 +125,7 @@ def _build(temp: MediaFile, plan: FilePlan, original: MediaFile) -> None:
         temp.set_mtime(plan.identity.mtime_ns)
 
 
-def _swap(folder: Folder, name: bytes, plan: FilePlan, original: MediaFile, ours: int) -> None:
-    if folder.identity(name) != plan.identity:
-        raise Changed("the file was replaced by another one meanwhile")
+def _swap(folder: Folder, name: bytes, plan: FilePlan, original: MediaFile, ours: Identity) -> None:
     if not folder.exchange(plan.temp, name):
         folder.rename(plan.temp, name)
     elif _is_unwritten(folder, plan, original):
