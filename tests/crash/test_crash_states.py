@@ -14,7 +14,7 @@ from indelible_server.files.plan import FilePlan
 from indelible_server.files.port import Root
 from indelible_server.files.settle import Outcome, settle
 from support.crash_states import Bench, Call, Disk, Sync, after, at_once
-from support.ways import PLACES, Way, contents, make_way, place_id
+from support.ways import ON_DISK, Place, Way, contents, make_way
 
 LONG = os.environ.get("INDELIBLE_LONG") == "1"
 STATES = 1 << 13 if LONG else 1 << 7
@@ -49,17 +49,19 @@ class Trial:
         return Root(str(self.bench.folder))
 
 
-@pytest.fixture(params=PLACES, ids=place_id)
+@pytest.fixture(params=ON_DISK, ids=str)
 def trial(request: pytest.FixtureRequest, tmp_path: Path) -> Trial:
-    name, cannot = request.param
-    way = make_way(name, tmp_path / "library")
+    place: Place = request.param
+    way = make_way(place.way, tmp_path / "library")
     folder, store = tmp_path / "folder", tmp_path / "store"
     folder.mkdir()
     store.mkdir()
     # As a writer that comes later has it: from the store.
     plan = FilePlan.from_bytes(way.plan.to_bytes())
     return Trial(
-        Bench(folder, store, plan, way.old, exchange=not cannot, link="links" not in cannot), way, random.Random(4)
+        Bench(folder, store, plan, way.old, exchange=not place.lacks, link="links" not in place.lacks),
+        way,
+        random.Random(4),
     )
 
 

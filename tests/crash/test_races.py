@@ -19,7 +19,7 @@ from indelible_server.files.port import Folder, Root
 from indelible_server.files.problems import Changed, FileProblem, Reason
 from indelible_server.files.settle import Outcome, settle
 from support.racing import KINDS, Edit, Racer, edited
-from support.ways import PLACES, Way, contents, make_way
+from support.ways import WAYS, Way, contents, make_way
 
 LONG = os.environ.get("INDELIBLE_LONG") == "1"
 COLLISIONS = 600 if LONG else 30
@@ -99,9 +99,6 @@ def _settled(root: Root, plan: FilePlan) -> Outcome:
         except FileProblem as busy:
             if busy.reason is not Reason.LOCKED or time.monotonic() > end:
                 raise
-
-
-WAYS = [way for way, cannot in PLACES if not cannot]
 
 
 @pytest.fixture(params=KINDS)

@@ -127,7 +127,8 @@ def _build(temp: MediaFile, plan: FilePlan, original: MediaFile) -> None:
 
 def _swap(folder: Folder, name: bytes, plan: FilePlan, original: MediaFile, ours: Identity) -> None:
     if not folder.exchange(plan.temp, name):
-        folder.rename(plan.temp, name)
+        original.close()  # a share that knows no exchange may refuse to replace what anyone has open, us too
+        folder.replace(plan.temp, name)
     elif _is_unwritten(folder, plan, original):
         folder.unlink(plan.temp)
     else:
