@@ -16,8 +16,10 @@ from indelible_server.files.undoing import undo_of
 from unit.files.library import Library, jpeg
 from unit.files.tiffs import Maker
 
-TAGS: Tags = {"title": "second title", "description": "long " * 350}
-LATER: Tags = {"title": "a third title", "description": "longer " * 300}
+MARK = b"edit:000000000000"
+"""In every file, for other programs to change."""
+TAGS: Tags = {"title": "second title", "headline": MARK.decode(), "description": "long " * 350}
+LATER: Tags = {"title": "a third title", "headline": MARK.decode(), "description": "longer " * 300}
 
 
 @dataclass(frozen=True)
@@ -70,17 +72,17 @@ def contents(folder: str | Path) -> dict[bytes, bytes]:
 
 
 def _patch(library: Library) -> FilePlan:
-    key = library.add("a.jpg", jpeg(trailer=b"tail"))
+    key = library.add("a.jpg", jpeg(trailer=MARK))
     library.write(key, {"title": "first"})
     return _only(library, key)
 
 
 def _append(library: Library) -> FilePlan:
-    return _only(library, library.add("a.tif", Maker().made()))
+    return _only(library, library.add("a.tif", Maker(begin=MARK).made()))
 
 
 def _replace(library: Library) -> FilePlan:
-    return _only(library, library.add("a.jpg", jpeg(trailer=b"tail")))
+    return _only(library, library.add("a.jpg", jpeg(trailer=MARK)))
 
 
 def _create(library: Library) -> FilePlan:
@@ -114,11 +116,28 @@ _WAYS: Mapping[str, tuple[Mode, Callable[[Library], FilePlan]]] = {
     "remove": (Mode.REMOVE, _remove),
 }
 
-PLACES = [
-    *[(way, "") for way in _WAYS],
-    *[(way, cannot) for way in ("replace", "create", "remove") for cannot in ("no exchange", "no exchange, no links")],
+WAYS = tuple(_WAYS)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A way of writing, on a disk that may lack something, or on a share of this character."""
+
+    way: str
+    lacks: str = ""
+    share: str = ""
+
+    def __str__(self) -> str:
+        lacks = f"no {self.lacks}" if self.lacks else ""
+        return ", ".join(part for part in (self.way, lacks, self.share) if part)
+
+
+ON_DISK = [
+    *[Place(way) for way in _WAYS],
+    *[Place(way, lacks) for way in ("replace", "create", "remove") for lacks in ("exchange", "exchange nor links")],
 ]
 """Each way, and those of them that depend on it also where the file system cannot do something."""
+ON_SHARES = [Place(way, share=share) for share in ("smb", "nfs") for way in _WAYS]
 
 
 def make_way(name: str, folder: Path) -> Way:

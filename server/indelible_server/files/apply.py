@@ -77,8 +77,8 @@ def _replace(folder: Folder, name: bytes, plan: FilePlan, still_ours: Callable[[
             _build(temp, plan, original)
             applied = _finished(temp)
             _ask(still_ours)
-            _check(original, plan)
-            _swap(folder, name, plan, original, applied.identity.inode)
+            _check_named(folder, name, original, plan)
+        _swap(folder, name, plan, original, applied.identity)
     return applied
 
 
@@ -87,16 +87,13 @@ _WAYS = {Mode.CREATE: _create, Mode.REMOVE: _remove, Mode.REPLACE: _replace}
 
 @contextmanager
 def _new_file(folder: Folder, plan: FilePlan, mode: int) -> Iterator[MediaFile]:
-    """The plan's temp file. If it does not get the file's name it is gone in the end, or settlement sees to it."""
+    """The plan's temp file, which is removed again if the block fails; as long as it lasts, the name is ours alone."""
     with folder.create(plan.temp, mode=mode) as temp:
-        ours = temp.identity.inode
         try:
             yield temp
         except BaseException:
             with suppress(FileProblem):
-                left = folder.identity(plan.temp)
-                if left is not None and left.inode == ours:
-                    folder.unlink(plan.temp)
+                folder.unlink(plan.temp)
             raise
 
 
@@ -122,17 +119,26 @@ def _build(temp: MediaFile, plan: FilePlan, original: MediaFile) -> None:
         temp.set_mtime(plan.identity.mtime_ns)
 
 
-def _swap(folder: Folder, name: bytes, plan: FilePlan, original: MediaFile, ours: int) -> None:
-    if folder.identity(name) != plan.identity:
-        raise Changed("the file was replaced by another one meanwhile")
+def _swap(folder: Folder, name: bytes, plan: FilePlan, original: MediaFile, ours: Identity) -> None:
     if not folder.exchange(plan.temp, name):
-        folder.rename(plan.temp, name)
+        _take_place(folder, name, plan, original)
     elif _is_unwritten(folder, plan, original):
         folder.unlink(plan.temp)
     else:
         put_back(folder, plan.temp, name, ours)
         raise Changed("the file was written by another program meanwhile")
     folder.sync()
+
+
+def _take_place(folder: Folder, name: bytes, plan: FilePlan, original: MediaFile) -> None:
+    """The best that can be done where names cannot be exchanged: a last look, and a rename at once."""
+    try:
+        _check_named(folder, name, original, plan)
+    except Changed:
+        folder.unlink(plan.temp)
+        raise
+    original.close()  # a share may refuse to replace what anyone has open, us too
+    folder.replace(plan.temp, name)
 
 
 def _is_unwritten(folder: Folder, plan: FilePlan, original: MediaFile) -> bool:
@@ -147,6 +153,12 @@ def _is_unwritten(folder: Folder, plan: FilePlan, original: MediaFile) -> bool:
 def _check(media: MediaFile, plan: FilePlan) -> None:
     if media.identity != plan.identity or not media.holds(plan.old_ranges):
         raise Changed("the file is not as it was when the change was planned")
+
+
+def _check_named(folder: Folder, name: bytes, media: MediaFile, plan: FilePlan) -> None:
+    _check(media, plan)
+    if folder.identity(name) != plan.identity:
+        raise Changed("the file was replaced by another one meanwhile")
 
 
 def _ask(still_ours: Callable[[], bool]) -> None:

@@ -97,6 +97,8 @@ class MediaFile:
         with self._trying("write"):
             while view:
                 written = os.pwrite(self._descriptor, view, offset)
+                if not written:
+                    raise OSError(errno.EIO, "the file system takes nothing")
                 offset += written
                 view = view[written:]
         self.bytes_written += len(data)
@@ -158,8 +160,16 @@ class MediaFile:
                     os.fchown(self._descriptor, -1, status.st_gid)
                 with contextlib.suppress(PermissionError):
                     os.fchown(self._descriptor, status.st_uid, -1)
-            os.fchmod(self._descriptor, stat.S_IMODE(status.st_mode))
+            self._take_over_mode(stat.S_IMODE(status.st_mode))
             self._take_over_attributes(source)
+
+    def _take_over_mode(self, mode: int) -> None:
+        try:
+            os.fchmod(self._descriptor, mode)
+        except OSError as error:
+            # The file is ours: it is the file system that has no modes.
+            if error.errno not in NOT_SUPPORTED | {errno.EPERM}:
+                raise
 
     def _take_over_attributes(self, source: MediaFile) -> None:
         try:
@@ -183,7 +193,9 @@ class MediaFile:
 
         Raises `FileProblem` (LOCKED) if one has it open. Where the filesystem grants no leases, this does nothing.
         """
-        if not grants_leases(os.fstat(self._descriptor).st_dev):
+        with self._trying("stat"):
+            device = os.fstat(self._descriptor).st_dev
+        if not grants_leases(device):
             return
         try:
             # The signal for "someone is waiting" would kill the process; this one is ignored by default.

@@ -47,15 +47,21 @@ class Folder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        os.close(self._descriptor)
+        # Nothing was written through it, so that a failure says nothing about any file.
+        with contextlib.suppress(OSError):
+            os.close(self._descriptor)
 
     def open(self, name: bytes, *, writable: bool = False) -> MediaFile:
         """Open the regular file of this name."""
+        flags = _FILE | (os.O_RDWR if writable else os.O_RDONLY)
         with Telling("open", name):
-            descriptor = os.open(name, _FILE | (os.O_RDWR if writable else os.O_RDONLY), dir_fd=self._descriptor)
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            os.close(descriptor)
-            raise FileProblem(Reason.NOT_A_FILE, f"{shown(name)} is not a regular file")
+            descriptor = os.open(name, flags, dir_fd=self._descriptor)
+            try:
+                if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                    raise FileProblem(Reason.NOT_A_FILE, f"{shown(name)} is not a regular file")
+            except BaseException:
+                os.close(descriptor)
+                raise
         return MediaFile(descriptor, name)
 
     def create(self, name: bytes, *, mode: int = 0o600) -> MediaFile:
@@ -80,7 +86,24 @@ class Folder:
     def rename(self, name: bytes, to: bytes) -> None:
         """Let a file take the place of another, in one step."""
         with Telling("rename", to):
-            os.rename(name, to, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
+            try:
+                os.rename(name, to, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
+            except FileNotFoundError:
+                # A share that is asked again, as its answer was lost, says so of a rename that it has made.
+                if self.identity(name) is not None or self.identity(to) is None:
+                    raise
+
+    def replace(self, temp: bytes, name: bytes) -> None:
+        """`rename` where there is no `exchange`; raises `FileProblem` (LOCKED) if the share does not let us.
+
+        The folder takes our files, or `temp` would not be there: it is the other file, which someone has open.
+        """
+        try:
+            self.rename(temp, name)
+        except FileProblem as problem:
+            if problem.reason is not Reason.PERMISSION_DENIED:
+                raise
+            raise FileProblem(Reason.LOCKED, f"{shown(name)} is open in another program") from problem
 
     def exchange(self, temp: bytes, name: bytes) -> bool:
         """Give `temp` the place of `name`, and `name` that of `temp`; `name` is never missing meanwhile.
@@ -92,7 +115,7 @@ class Folder:
             if self._rename2(temp, name, _RENAME_EXCHANGE):
                 return True
             try:
-                os.link(name, temp + _KEPT, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
+                self._link(name, temp + _KEPT)
             except OSError as error:
                 if error.errno in _NO_LINKS:
                     return False
@@ -123,7 +146,7 @@ class Folder:
     def _link_new(self, name: bytes, to: bytes) -> None:
         """Without a link in between, a file that appears at this very moment would be lost; some have no links."""
         try:
-            os.link(name, to, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor, follow_symlinks=False)
+            self._link(name, to)
         except OSError as error:
             if error.errno not in _NO_LINKS:
                 raise
@@ -131,7 +154,10 @@ class Folder:
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from error
             self.rename(name, to)
         else:
-            os.unlink(name, dir_fd=self._descriptor)
+            self.unlink(name)
+
+    def _link(self, name: bytes, to: bytes) -> None:
+        os.link(name, to, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor, follow_symlinks=False)
 
     def _rename2(self, name: bytes, to: bytes, flags: int) -> bool:
         if not hasattr(_LIBC, "renameat2"):

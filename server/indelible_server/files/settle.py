@@ -11,7 +11,7 @@ from collections.abc import Callable
 from enum import StrEnum
 
 from .media import MediaFile
-from .plan import FilePlan, Mode
+from .plan import FilePlan, Identity, Mode
 from .port import Folder, Root
 from .problems import FileProblem, LeaseLost, Reason
 
@@ -28,16 +28,13 @@ def settle(root: Root, plan: FilePlan, *, still_ours: Callable[[], bool] = lambd
     """Find out, complete a torn patch, and remove the plan's temp file. May be repeated any number of times.
 
     Before a patch is completed, `still_ours` is asked; if it says no, `LeaseLost` is raised and nothing was written.
-    Raises `FileProblem` if the storage cannot be read, or another program has the file open that was being replaced:
-    then nothing is settled.
+    Raises `FileProblem` if the storage refuses, or another program has the file open: then nothing is settled.
     """
     try:
         with root.folder_of(plan.target) as (folder, name):
             folder.finish_exchange(plan.temp)
             outcome = _judged(folder, name, plan, still_ours)
-            if _may_go(folder, name, plan, outcome):
-                folder.unlink(plan.temp)
-            elif outcome is Outcome.NEW:
+            if not _discarded(folder, name, plan, outcome) and outcome is Outcome.NEW:
                 # Someone wrote into, or replaced, the file that was just being taken away: theirs is the newer content.
                 _give_back(folder, name, plan)
                 outcome = Outcome.FOREIGN
@@ -49,8 +46,8 @@ def settle(root: Root, plan: FilePlan, *, still_ours: Callable[[], bool] = lambd
         raise
 
 
-def put_back(folder: Folder, temp: bytes, name: bytes, ours: int) -> None:
-    """Give its name back to a file that we have taken it from; `ours` is the inode that has it now.
+def put_back(folder: Folder, temp: bytes, name: bytes, ours: Identity) -> None:
+    """Give its name back to a file that we have taken it from, and remove ours, which has it now.
 
     If something else comes out, someone has replaced even that one: then theirs is newer still, and gets the name.
     """
@@ -58,27 +55,33 @@ def put_back(folder: Folder, temp: bytes, name: bytes, ours: int) -> None:
     while taken is not None:
         folder.exchange(temp, name)
         out = folder.identity(temp)
-        if out is None or out.inode == ours:
+        if out is None or out == ours:
             break
-        ours, taken = taken.inode, out
+        ours, taken = taken, out
+    folder.unlink(temp)
 
 
-def _may_go(folder: Folder, name: bytes, plan: FilePlan, outcome: Outcome) -> bool:
-    """Whether the plan's temp file is ours, or the original unchanged; otherwise it holds what nobody else has."""
+def _discarded(folder: Folder, name: bytes, plan: FilePlan, outcome: Outcome) -> bool:
+    """Remove the plan's temp file, if it is ours or the original unchanged; otherwise it holds what nobody else has."""
     temp = folder.identity(plan.temp)
-    if temp is None or plan.identity is None or plan.in_place:
+    if temp is None or plan.in_place:
         return True
-    if outcome is not Outcome.NEW and temp.inode != plan.identity.inode:
-        return True
-    at_name = folder.identity(name)
-    if at_name is not None and at_name.inode == temp.inode:
+    if plan.identity is None or (outcome is not Outcome.NEW and temp.inode != plan.identity.inode):
+        folder.unlink(plan.temp)
         return True
     with folder.open(plan.temp) as media:
         media.hold(exclusive=False)
-        temp = media.identity
-        # Inodes mean nothing on a network file system that was mounted again.
-        as_it_was = (temp.size, temp.mtime_ns) == (plan.identity.size, plan.identity.mtime_ns)
-        return as_it_was and media.holds(plan.old_ranges)
+        if temp == folder.identity(name) or _is_as_it_was(media, plan):
+            folder.unlink(plan.temp)
+            return True
+    return False
+
+
+def _is_as_it_was(media: MediaFile, plan: FilePlan) -> bool:
+    """Inodes are not compared: on a network file system that was mounted again they mean nothing."""
+    found, old = media.identity, plan.identity
+    same = old is not None and (found.size, found.mtime_ns) == (old.size, old.mtime_ns)
+    return same and media.holds(plan.old_ranges) and not media.is_wanted_by_others
 
 
 def _give_back(folder: Folder, name: bytes, plan: FilePlan) -> None:
@@ -86,8 +89,7 @@ def _give_back(folder: Folder, name: bytes, plan: FilePlan) -> None:
     if ours is None:
         folder.rename_new(plan.temp, name)
     else:
-        put_back(folder, plan.temp, name, ours.inode)
-        folder.unlink(plan.temp)
+        put_back(folder, plan.temp, name, ours)
 
 
 def _judged(folder: Folder, name: bytes, plan: FilePlan, still_ours: Callable[[], bool]) -> Outcome:
@@ -140,12 +142,13 @@ def write_in_place(media: MediaFile, plan: FilePlan) -> None:
 
 
 def _completed(folder: Folder, name: bytes, plan: FilePlan, still_ours: Callable[[], bool]) -> Outcome:
+    """Also a patch that reads as complete is written once more: after a failed fsync that proves nothing."""
     with folder.open(name, writable=True) as media:
+        media.hold(exclusive=True)
         if not still_ours():
             raise LeaseLost("the lease has ended")
-        # Whoever has taken over since may have given the name to another file.
+        # It may be another file by now: whoever takes over gives the name to a new one.
         if not _is_torn(media, plan):
             return Outcome.FOREIGN
-        # Also what reads as complete is written once more: after a failed fsync that proves nothing.
         write_in_place(media, plan)
         return Outcome.NEW
