@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ from support.client import PATIENCE_S, Client, globs, set_tags
 from support.contract import refused
 from support.databases import Databases
 from support.photos import make_photos, pixels, seen, stray_files
+from support.programs import finished
 from support.server import RunningServer, writer_host
 from support.witness import Witness
 
@@ -131,6 +133,13 @@ def test_a_host_writes_what_it_reaches_and_a_root_that_another_one_reaches_is_on
             assert sorted(list(each.root_ids) for each in writers(client)) == [[], [root_id]]
             assert {seen(tmp_path / "mounted here" / path.name).title for path in paths} == {"Elsewhere"}
         nothing_is_left(database, tmp_path / "mounted here")
+
+
+def test_a_writer_host_without_a_shared_database_is_refused(tmp_path: Path) -> None:
+    command = [sys.executable, "-P", "-m", "indelible_server.main", "writer", "--data", tmp_path / "host"]
+    for database in ([], ["--database", f"sqlite:///{tmp_path / 'a.sqlite'}"]):
+        refusal = finished([*command, *database], tmp_path)
+        assert (refusal.returncode, "give --database" in refusal.stderr) == (2, True)
 
 
 def test_an_import_goes_on_at_another_server_when_its_own_has_died(tmp_path: Path, url: str) -> None:

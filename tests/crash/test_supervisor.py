@@ -19,13 +19,15 @@ from indelible_server.config import Settings
 from indelible_server.errors import Unavailable
 from indelible_server.roots import Roots
 from indelible_server.storage import migrate, writers
+from indelible_server.storage.catalogs import Catalog
 from indelible_server.storage.database import Database
 from indelible_server.storage.hosts import Host
+from indelible_server.storage.item import Item, ItemState
 from indelible_server.writeback import slot, supervisor
 from indelible_server.writeback.supervisor import Supervisor
 from support.client import PATIENCE_S, Client, set_tags
 from support.edits import all_items, edit, title
-from support.photos import make_photos, seen
+from support.photos import MARKER, make_photos, seen
 from support.processes import writers as writer_processes
 from support.samples import add_items, make_catalog
 from support.server import RunningServer
@@ -43,11 +45,16 @@ if "indelible_server.writeback.writer" in sys.orig_argv:
 """
 
 
+def loaded_first(folder: Path, harm: str) -> str:
+    """The PYTHONPATH by which every Python does this harm to itself, if it is a writer."""
+    (folder / "hostile").mkdir()
+    (folder / "hostile" / "sitecustomize.py").write_text(HOSTILE.format(harm=harm))
+    return os.pathsep.join([str(folder / "hostile"), os.environ.get("PYTHONPATH", "")])
+
+
 @pytest.mark.parametrize("harm", ["import os; os.abort()", "bytearray(5 * 1024**3)"], ids=["crash", "memory"])
 def test_a_file_that_ends_its_writer_twice_is_failed_and_its_neighbours_go_on(tmp_path: Path, harm: str) -> None:
-    (tmp_path / "hostile").mkdir()
-    (tmp_path / "hostile" / "sitecustomize.py").write_text(HOSTILE.format(harm=harm))
-    path = os.pathsep.join([str(tmp_path / "hostile"), os.environ.get("PYTHONPATH", "")])
+    path = loaded_first(tmp_path, harm)
     paths = make_photos(tmp_path / "photos", 12)
     with RunningServer(tmp_path / "data", environment={"PYTHONPATH": path}) as server:
         client = Client(server.stubs())
@@ -63,6 +70,24 @@ def test_a_file_that_ends_its_writer_twice_is_failed_and_its_neighbours_go_on(tm
         assert [path for path in paths if seen(path).title != "Good"] == [paths[5]]
         assert paths[5].read_bytes() == before
         assert len([line for line in server.log if "writer ended" in line]) == 2
+
+
+def test_a_writer_that_hangs_is_ended_and_its_file_is_tried_again_later(
+    tmp_path: Path, database: Flaky, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, seconds in {"TICK_S": 0.1, "HANGING_S": 1.0}.items():
+        monkeypatch.setattr(supervisor, name, seconds)
+    monkeypatch.setenv("PYTHONPATH", loaded_first(tmp_path, "import os, signal; os.kill(os.getpid(), signal.SIGSTOP)"))
+    catalog = due_items(database, tmp_path / "photos", 8)
+
+    async def work() -> None:
+        async with supervised(database, tmp_path):
+            await until(lambda: {item.failure for item in unsynced(database, catalog)} == {"TIMEOUT"})
+
+    asyncio.run(work())
+    (item,) = unsynced(database, catalog)
+    assert (item.path, item.state) == ("p0005.jpg", ItemState.FAILED)
+    assert item.due_at is not None
 
 
 def test_a_process_that_uses_the_processor_for_too_long_is_ended() -> None:
@@ -81,6 +106,21 @@ class Flaky(Database):
         if self.away:
             raise Unavailable("STORE_UNAVAILABLE", "It is away.")
         return super().write(work, *arguments, **values)
+
+
+def due_items(database: Database, folder: Path, number: int) -> Catalog:
+    """Photos that are to be written."""
+    names = [path.name for path in make_photos(folder, number)]
+    catalog = make_catalog(database, root_path=bytes(folder), auto_sync=True, quiet_ms=0)
+    (folder / MARKER).write_text(f"indelible-root {catalog.roots[0].root_id}\n")
+    add_items(database, catalog, names)
+    edit(database, catalog, title("new"))
+    return catalog
+
+
+def unsynced(database: Database, catalog: Catalog) -> list[Item]:
+    """What is not written yet."""
+    return [item for item in all_items(database, catalog) if item.unsynced_since is not None]
 
 
 @contextlib.asynccontextmanager
@@ -135,16 +175,12 @@ def test_a_writer_that_has_done_much_makes_room_for_a_fresh_one(
     tmp_path: Path, database: Flaky, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(slot, "RECYCLED_AFTER", 70)
-    names = [path.name for path in make_photos(tmp_path / "photos", 60)]
-    catalog = make_catalog(database, root_path=bytes(tmp_path / "photos"), auto_sync=True, quiet_ms=0)
-    (tmp_path / "photos" / ".indelible-root").write_text(f"indelible-root {catalog.roots[0].root_id}\n")
-    add_items(database, catalog, names)
-    edit(database, catalog, title("new"))
+    catalog = due_items(database, tmp_path / "photos", 60)
 
     async def work() -> None:
         pids = set()
         async with supervised(database, tmp_path):
-            while any(item.unsynced_since for item in all_items(database, catalog)):
+            while unsynced(database, catalog):
                 pids.update(writer_processes(os.getpid()))
                 await asyncio.sleep(0.02)
         assert len(pids) > 1

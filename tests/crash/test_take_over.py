@@ -118,7 +118,7 @@ def test_a_writer_that_stalls_overwrites_nothing_newer(
     if not exchange:
         monkeypatch.setattr(Folder, "_rename2", lambda *_: False)
     points = at_every_call(tmp_path, root, make_way(name, tmp_path / "way"), write)
-    assert points >= 10
+    assert points > 5
     record_property("figure", f"{name}, exchange {exchange}: taken over before each of {points} calls")
 
 

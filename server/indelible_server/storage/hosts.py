@@ -78,9 +78,10 @@ def unreached_by(tx: Connection, host_ids: Sequence[str]) -> set[tuple[str, str]
 
 
 def in_doubt(tx: Connection) -> list[Root]:
-    """The roots that some host does not reach, or that are offline."""
-    some_host = sa.exists().where(unreached.c.catalog_id == roots.c.catalog_id, unreached.c.root_id == roots.c.root_id)
-    query = sa.select(roots).where(sa.or_(roots.c.offline_since.is_not(None), some_host))
+    """The roots that some living host does not reach, or that are offline."""
+    not_reached = sa.select(unreached.c.root_id).join(hosts, hosts.c.host_id == unreached.c.host_id)
+    not_reached = not_reached.where(is_alive(tx))
+    query = sa.select(roots).where(sa.or_(roots.c.offline_since.is_not(None), roots.c.root_id.in_(not_reached)))
     return [root_from_row(row) for row in tx.execute(query.order_by(roots.c.root_id))]
 
 

@@ -64,8 +64,10 @@ class Late:
 
 
 def late(tx: Connection, intent_ids: Sequence[str]) -> dict[str, Late]:
-    """Of these intents, those that were left by writers whose lease ended. Such a writer may still be about to write,
-    until its supervisor says that it is dead."""
+    """Those of these intents that were left by writers whose lease ended.
+
+    Such a writer may still be about to write, until its supervisor has said that it is dead.
+    """
     columns = late_writers.c.intent_id, sa.func.count().label("number"), sa.func.count(writers.c.writer_id).label("on")
     query = sa.select(*columns).outerjoin(writers, writers.c.writer_id == late_writers.c.writer_id)
     query = query.where(late_writers.c.intent_id.in_(intent_ids)).group_by(late_writers.c.intent_id)
