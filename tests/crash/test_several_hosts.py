@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 import time
 from collections import Counter
@@ -108,6 +109,37 @@ def test_no_item_is_written_twice_and_what_the_dead_leave_is_done_by_others(
         assert {seen(path).title for path in paths} == {"Once"}
         assert [pixels(path) for path in paths] == pictures
         assert client.status(NAME).failed_items == 0
+        nothing_is_left(database, tmp_path / "photos")
+
+
+def test_a_host_that_stands_still_and_wakes_does_no_harm_and_goes_on(
+    tmp_path: Path, url: str, database: Database
+) -> None:
+    with RunningServer(tmp_path / "one", url) as one, RunningServer(tmp_path / "two", url) as two:
+        client = Client(two.stubs())
+        _, paths = imported(client, tmp_path / "photos", 120)
+        pictures = [pixels(path) for path in paths]
+        client.edit(NAME, set_tags(title="First"))
+        until(lambda: len(writers(client)) == 2)
+        still = [one.pid, *processes.writers(one.pid)]
+        with Witness(tmp_path / "photos") as witness:
+            client.switch(NAME, True)
+            until(lambda: witness.writes().total() > 30)
+            for pid in still:
+                os.kill(pid, signal.SIGSTOP)
+        end_leases(database, tmp_path / "one")
+        until(lambda: client.status(NAME).unsynced_items == 0, 900 if LONG else PATIENCE_S)
+        client.edit(NAME, set_tags(title="Second"))
+        client.wait_synced(NAME)
+        written = [path.read_bytes() for path in paths]
+        for pid in still:
+            os.kill(pid, signal.SIGCONT)
+        awake = Client(one.stubs())
+        awake.edit(NAME, set_tags(title="Third"), selection=globs(paths[0].name))
+        awake.wait_synced(NAME)
+        assert [path.read_bytes() for path in paths[1:]] == written[1:]
+        assert [seen(path).title for path in paths] == ["Third", *["Second"] * (len(paths) - 1)]
+        assert [pixels(path) for path in paths] == pictures
         nothing_is_left(database, tmp_path / "photos")
 
 
