@@ -56,6 +56,11 @@ class Exif:
         entry = self._old(ifd, tag)
         return entry.value if entry else None
 
+    def kind(self, ifd: Ifd, tag: int) -> int | None:
+        """The kind of a value; None if there is none."""
+        found = self._new[ifd, tag] if (ifd, tag) in self._new else self._old(ifd, tag)
+        return found.kind if found else None
+
     def set(self, ifd: Ifd, tag: int, kind: int, value: bytes) -> None:
         """Let a value be these bytes, in the block's byte order."""
         old = self._old(ifd, tag)

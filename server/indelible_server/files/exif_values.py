@@ -59,7 +59,8 @@ def _dump_wide(_exif: Exif, text: str | None, _old: bytes) -> bytes | None:
 
 
 def _load_number(exif: Exif, data: bytes, _policy: Policy) -> str:
-    found = exif.unpack("H", data)
+    # Some programs write it as a long or a single byte.
+    found = exif.unpack({1: "B", 4: "I"}.get(len(data), "H"), data)
     return str(found[0]) if found else ""
 
 

@@ -1,0 +1,38 @@
+"""What is read from Exif that other programs have written in their own way (mapping sections 1, 2 and 5)."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+from indelible_server.files.plan import Mode
+from unit.files.library import Library, jpeg
+from unit.files.native import BYTE, LONG, RATIONAL, SHORT, SRATIONAL, Values, exif_segment, text, tiff
+
+
+def file_with(library: Library, image: Values, exif: Values | None = None, gps: Values | None = None) -> bytes:
+    return library.add("a.jpg", jpeg(exif_segment(tiff(">", image, exif, gps))))
+
+
+@pytest.mark.parametrize(("kind", "data"), [(BYTE, b"\3"), (SHORT, b"\0\3"), (LONG, b"\0\0\0\3")])
+def test_a_rating_is_read_in_whatever_kind_of_number_it_is(library: Library, kind: int, data: bytes) -> None:
+    key = file_with(library, {0x4746: (kind, data)})
+
+    assert library.read(key).tags == {"rating": 3}
+    assert library.write(key, {"rating": 3}).mode is Mode.UNCHANGED
+
+
+def test_a_position_that_is_written_as_a_text_is_none(library: Library) -> None:
+    rational = (RATIONAL, struct.pack(">6I", 10, 1, 0, 1, 0, 1))
+    letters: Values = {1: text("N"), 3: text("E")}
+    assert library.read(file_with(library, {}, gps=letters | {2: rational, 4: rational})).tags
+
+    words = text("52,00000,50,00000,34,01180")
+    assert library.read(file_with(library, {}, gps=letters | {2: words, 4: words})).tags == {}
+
+
+def test_a_depth_may_be_a_number_with_a_sign(library: Library) -> None:
+    rational = (RATIONAL, struct.pack(">6I", 10, 1, 0, 1, 0, 1))
+    gps: Values = {1: text("N"), 2: rational, 3: text("E"), 4: rational, 6: (SRATIONAL, struct.pack(">2i", -25, 2))}
+
+    assert library.read(file_with(library, {}, gps=gps)).tags == {"gps": {"lat": 10.0, "lon": 10.0, "alt": -12.5}}
