@@ -107,6 +107,8 @@ _CAMERA_DEFAULTS = frozenset(
     {
         "OLYMPUS DIGITAL CAMERA",
         "OLYMPUS IMAGING CAMERA",
+        "GE DIGITAL CAMERA",
+        "SANYO DIGITAL CAMERA",
         "SONY DSC",
         "SAMSUNG",
         "SAMSUNG DIGITAL CAMERA",
@@ -117,6 +119,8 @@ _CAMERA_DEFAULTS = frozenset(
         "BENQ DIGITAL CAMERA",
         "DIGITAL CAMERA",
         "DIGITAL STILL CAMERA",
+        "DIGITAL STILLCAMERA",
+        "MY BEAUTIFUL PICTURE",
         "DCIM",
         "DCF 1.0",
         "JENOPTIK",

@@ -1,4 +1,4 @@
-"""What is read from Exif that other programs have written in their own way (mapping sections 1, 2 and 5)."""
+"""What other programs and cameras write in their own way is read as it is meant (mapping sections 1, 2 and 5)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import struct
 
 import pytest
 from indelible_server.files.plan import Mode
-from unit.files.library import Library, jpeg
+from unit.files.library import Library, jpeg, xmp_segment
 from unit.files.native import BYTE, LONG, RATIONAL, SHORT, SRATIONAL, Values, exif_segment, text, tiff
 
 
@@ -36,3 +36,23 @@ def test_a_depth_may_be_a_number_with_a_sign(library: Library) -> None:
     gps: Values = {1: text("N"), 2: rational, 3: text("E"), 4: rational, 6: (SRATIONAL, struct.pack(">2i", -25, 2))}
 
     assert library.read(file_with(library, {}, gps=gps)).tags == {"gps": {"lat": 10.0, "lon": 10.0, "alt": -12.5}}
+
+
+@pytest.mark.parametrize("default", ["SANYO DIGITAL CAMERA", "GE DIGITAL CAMERA", "Digital StillCamera  "])
+def test_what_cameras_put_there_by_themselves_is_no_caption(library: Library, default: str) -> None:
+    assert library.read(file_with(library, {0x010E: text(default)})).tags == {}
+
+
+@pytest.mark.parametrize(
+    ("spelled", "expected"),
+    [
+        ("2015-01-22T10:11:12 +01:00", "2015-01-22T10:11:12+01:00"),
+        ("2015:01:22 10:11:12.5", "2015-01-22T10:11:12.5"),
+        ("2015-01-22T10:11:12 Z", "2015-01-22T10:11:12+00:00"),
+    ],
+)
+def test_a_date_in_xmp_may_be_spelled_as_agencies_and_exif_do(library: Library, spelled: str, expected: str) -> None:
+    key = library.add("a.jpg", jpeg(xmp_segment("", about=f'photoshop:DateCreated="{spelled}"')))
+
+    assert library.read(key).tags == {"taken_at": expected}
+    assert library.write(key, {"taken_at": expected}).mode is Mode.UNCHANGED
