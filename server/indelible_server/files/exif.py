@@ -12,6 +12,7 @@ from .exif_block import BlockWriter
 from .exif_writing import Ifd, NewValue, directory_of
 from .problems import FileProblem, Reason
 from .tiff import Entry, Tiff
+from .tiff_remains import TiffRemains
 
 __all__ = ["Exif", "Ifd"]
 _EMPTY = b"MM\0*\0\0\0\x08\0\0\0\0\0\0"
@@ -38,6 +39,11 @@ class Exif:
         if any(tiff.image.first(tag) for tag in _FOREIGN):
             raise FileProblem(Reason.UNSUPPORTED, "the Exif block holds XMP or IPTC of its own")
         return cls(tiff)
+
+    @classmethod
+    def salvage(cls, data: bytes) -> Self:
+        """What can be read of a block that cannot be parsed, not to be changed; raises `FileProblem` for no block."""
+        return cls(TiffRemains(data))
 
     @property
     def big_endian(self) -> bool:
