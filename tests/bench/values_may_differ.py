@@ -107,6 +107,11 @@ REASONS = (
         notes="no XMP packet, and none can be made",
         when=_only_theirs,
     ),
+    Reason(
+        "a hostile file with two headers: ExifTool takes the false one, we what the picture itself says",
+        fields="width|height",
+        files="issue_ghsa_mxw9_qx4c_6m8v_poc.jp2",
+    ),
     Reason("ExifTool cannot unpack the file", notes="metadata are compressed", when=_only_ours),
 )
 
