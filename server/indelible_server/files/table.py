@@ -147,7 +147,7 @@ FIELDS: Mapping[str, Field] = {
                 TextForm(VORBIS, "DESCRIPTION", P),
                 TextForm(VORBIS, "COMMENT", E),
                 TextForm(QUICKTIME, "ilst:desc"),
-                TextForm(QUICKTIME, "ilst:©des", E),
+                TextForm(QUICKTIME, "ilst:©des"),
                 TextForm(QUICKTIME, "ilst:ldes", E),
                 TextForm(QUICKTIME, "ilst:©cmt", E),
                 TextForm(QUICKTIME, "udta:©des"),
