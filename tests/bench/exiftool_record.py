@@ -14,6 +14,8 @@ from witness_values import text
 LATIN = "Latin"
 """What ExifTool is told to take old texts for: each byte is one letter of it, so that the bytes can be had again."""
 COMMAND = ("exiftool", "-r", "-j", "-G1:4", "-a", "-struct", "-n", "-q", "-q", "-api", "largefilesupport=1")
+# What is not asked for by name is not worked out everywhere.
+TAGS = ("-all:all", "-File:CurrentIPTCDigest")
 CHARSETS = ("-charset", f"iptc={LATIN}", "-charset", f"exif={LATIN}")
 
 
@@ -56,6 +58,6 @@ class Record:
 
 def exiftool(folder: Path) -> dict[Path, Record]:
     """What ExifTool sees in every file below a folder, in one batch."""
-    output = subprocess.run([*COMMAND, *CHARSETS, str(folder)], capture_output=True, check=False).stdout
+    output = subprocess.run([*COMMAND, *CHARSETS, *TAGS, str(folder)], capture_output=True, check=False).stdout
     found = json.loads(output.decode("utf-8", "replace") or "[]", parse_int=str, parse_float=str)
     return {Path(entry["SourceFile"]): Record(entry) for entry in found}

@@ -181,6 +181,7 @@ FIELDS: dict[str, tuple[Form, ...]] = {
         exif_position,
         xmp_position,
         *(one(f"{group}:GPSCoordinates", place) for group in ("Keys", "ItemList", "UserData")),
+        one("UserData:LocationInformation", place),
     ),
     "taken_at": (
         exif_date,

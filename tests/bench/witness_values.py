@@ -132,8 +132,9 @@ def below_zero(metres: float, below: bool) -> float:
 
 
 def place(value: Any) -> dict[str, float] | None:
-    """A position as ExifTool prints ISO 6709: three numbers with blanks in between."""
-    parts = [number(part) for part in str(value).split()]
+    """A position as ExifTool prints ISO 6709, three numbers with blanks in between, or the place of a 3GP file."""
+    named = re.search(r"Lat=(\S+) Lon=(\S+) Alt=(\S+)", str(value))
+    parts = [number(part) for part in (named.groups() if named else str(value).split())]
     if len(parts) < 2 or any(part is None for part in parts):
         return None
     lat, lon, *alt = [part for part in parts if part is not None]
