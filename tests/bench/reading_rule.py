@@ -269,6 +269,7 @@ def _parts(record: Record, name: str, part: str) -> list[dict[str, Any]]:
 
 
 _GROUPS = {"JPEG": "File", "PNG": "PNG", "GIF": "GIF", "PSD": "Photoshop", "JP2": "Jpeg2000", "SVG": "SVG"}
+_RAW = frozenset({"CR2", "NEF", "ARW", "IIQ", "ORF", "PEF", "SRW"})
 _TRACKS = ("Track1", "Track2", "Track3")
 _CAMERAS = ("IFD0", "Keys", "UserData", "RIFF")
 
@@ -290,11 +291,18 @@ def about(record: Record) -> dict[str, Value]:
 def _sides(record: Record) -> tuple[float | None, float | None]:
     """Of the picture itself, not of a thumbnail."""
     groups = [_GROUPS[record.kind]] if record.kind in _GROUPS else [_main_directory(record), "File", "RIFF", *_TRACKS]
-    for group in groups:
-        width, height = (positive(record.first(f"{group}:{tag}")) for tag in ("ImageWidth", "ImageHeight"))
-        if width and height:
-            return width, height
-    return None, None
+    sizes = (_size(record, f"{group}:ImageWidth", f"{group}:ImageHeight") for group in groups)
+    if record.kind == "RW2":
+        return _size(record, "Composite:ImageWidth", "Composite:ImageHeight")
+    if record.kind in _RAW:
+        names = [f"{group}:Image" for group in ("IFD0", "IFD1", "IFD2", "SubIFD", "SubIFD1")] + ["ExifIFD:ExifImage"]
+        found = (_size(record, f"{name}Width", f"{name}Height") for name in names)
+        sizes = (size for size in [max(found, key=lambda size: (size[0] or 0) * (size[1] or 0))])
+    return next((size for size in sizes if all(size)), (None, None))
+
+
+def _size(record: Record, width: str, height: str) -> tuple[float | None, float | None]:
+    return positive(record.first(width)), positive(record.first(height))
 
 
 def _main_directory(record: Record) -> str:

@@ -41,6 +41,7 @@ class File:
     record: Record = field(default_factory=lambda: Record({}))
     format: str = ""
     notes: tuple[str, ...] = ()
+    opened: bool = True
 
     @property
     def warnings(self) -> list[str]:
@@ -110,6 +111,7 @@ def read_ours(each: File) -> None:
         each.format, each.notes = problem.reason, (problem.message,)
         return
     each.format = reading.format if home is Home.EMBEDDED else "sidecar"
+    each.opened = home in reading.homes
     each.notes = (*reading.warnings, *([reading.note] if reading.note else []))
     each.ours = {key: value for key, value in reading.homes.get(home, {}).items() if key in COMPARED}
     if home is Home.EMBEDDED:

@@ -46,9 +46,9 @@ def _only_ours(file: File, field: str) -> bool:
 
 REASONS = (
     Reason(
-        "the format is one that nothing is embedded into, and is not opened: its tags are those of its sidecar",
+        "the format is one that nothing is embedded into, nor read from: its tags are those of its sidecar",
         notes="^nothing can be embedded$",
-        when=_only_theirs,
+        when=lambda file, _field: not file.opened,
     ),
     Reason(
         "ExifTool leaves a JPEG that ends within a segment unread; we read the whole segments",

@@ -23,6 +23,7 @@ from .png import Png
 from .postscript import PostScript
 from .psd import Psd
 from .quicktime import QuickTime
+from .raw import READ_ONLY
 from .svg import Svg
 from .tiff import TiffImage
 from .wav import Wav
@@ -60,11 +61,11 @@ MODULES: Mapping[str, type[Container]] = {
 
 
 def identify(media: MediaFile, format_name: str) -> Container | None:
-    """The container in a file of this format; None for a format that nothing can be embedded into.
+    """The container in a file of this format; None for a format that is not known, or a raw file of another build.
 
     What cannot be parsed, for damage or for something that is not known, is a container that says only that.
     """
-    module = MODULES.get(format_name)
+    module = MODULES.get(format_name) or READ_ONLY.get(format_name)
     if module is None:
         return None
     try:
@@ -72,6 +73,8 @@ def identify(media: MediaFile, format_name: str) -> Container | None:
     except FileProblem as problem:
         if problem.reason not in (Reason.CORRUPT, Reason.UNSUPPORTED, Reason.TOO_LARGE):
             raise
+        if format_name in READ_ONLY:
+            return None
         unreadable = Container(media)
         unreadable.refusal = problem
         return unreadable
