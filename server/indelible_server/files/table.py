@@ -60,7 +60,10 @@ def _image(
 
 
 def _former(*props: str, codec: codecs.Codec = codecs.TEXT) -> list[XmpForm]:
-    """Properties of the first XMP programs. Adobe's toolkit takes them for those of today, whatever these say."""
+    """Properties of the first XMP programs, which Adobe's toolkit takes for those of today, whatever these say.
+
+    Others are misspelled by programs of agencies and cameras, and ExifTool takes them for the right ones.
+    """
     return [xmp(prop, F, TEXT, codec) for prop in props]
 
 
@@ -86,6 +89,7 @@ PATH_LISTS = (
 )
 FLAT_LISTS = (
     xmp("dc:subject", P, BAG, keywords.FLAT),
+    xmp("dc:Subject", F, BAG, keywords.FLAT),
     xmp("pdf:Keywords", F, TEXT, keywords.COMMAS),
     IptcKeywords(2025, 64, keywords.FLAT, many=True),
     _image(0x9C9E, F, WIDE, keywords.SEMICOLONS),
@@ -108,7 +112,7 @@ FIELDS: Mapping[str, Field] = {
             (
                 xmp("dc:title", P, ALT),
                 xmp("acdsee:caption", E),
-                *_former("pdf:Title", "photoshop:Title", "xmp:Title"),
+                *_former("dc:Title", "pdf:Title", "photoshop:Title", "xmp:Title"),
                 _iptc(5, 64),
                 _image(0x9C9B, F, WIDE),
                 _image(0x010D, E),
@@ -135,7 +139,7 @@ FIELDS: Mapping[str, Field] = {
                 xmp("tiff:ImageDescription", F, ALT, guarded=True),
                 xmp("exif:UserComment", E, ALT, guarded=True),
                 xmp("acdsee:notes", E),
-                *_former("pdf:Subject", "photoshop:Caption", "xmp:Description"),
+                *_former("dc:Description", "pdf:Subject", "photoshop:Caption", "xmp:Description"),
                 _iptc(120, 2000),
                 _image(0x010E, F, guarded=True),
                 _image(0x9C9C, E, WIDE),
@@ -219,6 +223,7 @@ FIELDS: Mapping[str, Field] = {
             "creators",
             (
                 xmp("dc:creator", P, SEQ, codecs.LIST),
+                xmp("dc:Creator", F, SEQ, codecs.LIST),
                 xmp("tiff:Artist", F, TEXT, codecs.NAMES),
                 xmp("acdsee:author", E, TEXT, codecs.NAMES),
                 *_former("pdf:Author", "photoshop:Author", "xmp:Author", codec=codecs.NAMES),
@@ -247,7 +252,7 @@ FIELDS: Mapping[str, Field] = {
             (
                 xmp("dc:rights", P, ALT),
                 xmp("tiff:Copyright", F, ALT),
-                *_former("photoshop:Copyright", "xmpRights:Copyright"),
+                *_former("dc:Rights", "photoshop:Copyright", "xmpRights:Copyright"),
                 _iptc(116, 128),
                 _image(0x8298, F, exif_values.COPYRIGHT),
                 TextForm(ID3, "TCOP"),

@@ -56,3 +56,22 @@ def test_a_date_in_xmp_may_be_spelled_as_agencies_and_exif_do(library: Library, 
 
     assert library.read(key).tags == {"taken_at": expected}
     assert library.write(key, {"taken_at": expected}).mode is Mode.UNCHANGED
+
+
+def test_properties_with_a_capital_are_those_without_and_are_kept_in_step(library: Library) -> None:
+    lists = "".join(
+        f"<dc:{name}><rdf:{array}><rdf:li>old</rdf:li></rdf:{array}></dc:{name}>"
+        for name, array in (("Creator", "Seq"), ("Subject", "Bag"))
+    )
+    key = library.add("a.jpg", jpeg(xmp_segment(lists, about='dc:Title="old" dc:Description="old" dc:Rights="old"')))
+    fields = {"title": "old", "description": "old", "copyright": "old", "creators": ["old"], "keywords": ["old"]}
+    assert library.read(key).tags == fields
+
+    library.write(key, {"title": "new", "creators": ["new"], "keywords": ["new"]})
+    assert b"old" in library.bytes_of(key)
+    assert library.read(key).stale == {}
+    library.write(key, dict.fromkeys(fields))
+
+    assert library.read(key).tags == {}
+    assert b"old" not in library.bytes_of(key)
+    assert b"new" not in library.bytes_of(key)
