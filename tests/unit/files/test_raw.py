@@ -7,8 +7,7 @@ import struct
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from indelible_server.files.containers import identify
-from indelible_server.files.containers.raw import READ_ONLY
+from indelible_server.files.containers import READ_ONLY, identify
 from indelible_server.files.plan import Home, Mode
 from indelible_server.files.tags import Tags
 from unit.files.library import Library, packet

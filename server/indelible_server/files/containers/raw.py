@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import ClassVar
 
 from ..media import MediaFile
@@ -45,10 +45,3 @@ class Raw(TiffImage):
         if self.media.read(0, len(_PANASONIC)) == _PANASONIC:
             top, left, bottom, right = (self._number(self._tiff.image, tag) or 0 for tag in _BORDERS)
             yield max(right - left, 0), max(bottom - top, 0)
-
-
-READ_ONLY: Mapping[str, type[Raw]] = dict.fromkeys(
-    ("ARW", "CR2", "NEF", "ORF", "PEF", "RW2", "SRW", "raw"),
-    Raw,
-)
-"""The formats that are read so, by name."""
