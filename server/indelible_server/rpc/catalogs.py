@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 from indelible.v1 import catalog_service_pb2, catalog_service_pb2_grpc
 from sqlalchemy import Connection
 
-from ..domain import catalogs
+from ..domain import catalogs, conflicts
 from ..domain.catalogs import ApprovedRoot
 from ..domain.principal import Principal
 from ..errors import Aborted, FailedPrecondition, InvalidArgument, NotFound, invalid
@@ -115,7 +115,9 @@ async def _update(
         updated = catalogs.update(tx, catalog, _masked(catalog, request), approved, removed)
         return catalog_service_pb2.UpdateCatalogResponse(catalog=catalog_message(updated))
 
-    return await app.mutate(request, catalog_service_pb2.UpdateCatalogResponse, work)
+    answer = await app.mutate(request, catalog_service_pb2.UpdateCatalogResponse, work)
+    await app.long(conflicts.follow_policies, app.database)
+    return answer
 
 
 async def _delete(

@@ -106,7 +106,7 @@ def item_message(item: Item, *, with_homes: bool = False) -> item_pb2.Item:
         unsynced_since=item.unsynced_since,
         change_revision=item.change_revision,
         failure=failure_message(item),
-        conflicts=[_conflict(conflict) for conflict in item.conflicts],
+        conflicts=[_conflict(item, conflict) for conflict in item.conflicts],
         hold=_hold(item),
         reader_note=item.note,
         verify_time=when(item.verified_at),
@@ -117,8 +117,8 @@ def item_message(item: Item, *, with_homes: bool = False) -> item_pb2.Item:
 
 
 def failure_message(item: Item) -> sync_pb2.Failure | None:
-    """Why the item's last write failed; None if it did not."""
-    if item.failure is None:
+    """Why the item's last write failed; None unless that is what it waits for."""
+    if item.state is not ItemState.FAILED or item.failure is None:
         return None
     return sync_pb2.Failure(
         reason=value_of(sync_pb2.FailureReason, "FAILURE_REASON", item.failure),
@@ -257,12 +257,21 @@ def _home(item: Item, name: str, tags: Mapping[str, Any]) -> item_pb2.HomeTags:
 def _hold(item: Item) -> item_pb2.Hold | None:
     if item.hold is None:
         return None
-    return item_pb2.Hold(reason=value_of(item_pb2.HoldReason, "HOLD_REASON", item.hold["reason"]))
+    return item_pb2.Hold(
+        reason=value_of(item_pb2.HoldReason, "HOLD_REASON", item.hold["reason"]),
+        note=item.hold.get("note", ""),
+        held_by=item.hold.get("by", ""),
+        on_behalf_of=item.hold.get("for", ""),
+        hold_time=when(item.hold.get("at")),
+    )
 
 
-def _conflict(conflict: Mapping[str, Any]) -> item_pb2.Conflict:
-    def side(name: str) -> tags_pb2.Tags:
-        value = conflict.get(name)
-        return tags_message({} if value is None else {conflict["field"]: value})
+def _conflict(item: Item, conflict: Mapping[str, Any]) -> item_pb2.Conflict:
+    name = conflict["field"]
 
-    return item_pb2.Conflict(field=conflict["field"], base=side("base"), catalog=side("ours"), file=side("theirs"))
+    def side(value: Any) -> tags_pb2.Tags:
+        return tags_message({} if value is None else {name: value})
+
+    return item_pb2.Conflict(
+        field=name, base=side(conflict.get("base")), catalog=side(item.tags.get(name)), file=side(conflict["theirs"])
+    )

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 
 import structlog
 from sqlalchemy import Connection
 
 from ..domain import policies, sync
-from ..domain.outcomes import Conflicted, Failed, GivenBack, Outcome, acknowledge
+from ..domain.outcomes import Failed, GivenBack, Outcome, acknowledge
 from ..files.apply import LeaseLost, apply
 from ..files.planning import plan as make_plan
 from ..files.policy import Policy
@@ -20,7 +19,7 @@ from ..files.reading import verify
 from ..files.settle import Outcome as Settled
 from ..files.settle import settle
 from ..roots import Roots
-from ..storage import catalogs, intents, leases
+from ..storage import catalogs, intents, items, leases
 from ..storage.catalogs import Catalog
 from ..storage.database import Database
 from ..storage.intents import Intent
@@ -118,10 +117,11 @@ class AtRoot:
                 policy=self._policy,
                 sidecar=item.sidecar,
             )
-            if plan.held:
-                return Conflicted(claim, [asdict(conflict) for conflict in plan.conflicts])
             planned = Planned.make(claim, plan)
-            return planned if planned.intents else planned.verified(verify(self._root, plan, self._policy), 0)
+            if planned.intents:
+                return planned
+            reading = verify(self._root, plan, self._policy)
+            return planned.conflicted(reading) if plan.held else planned.verified(reading, 0)
         except FileProblem as problem:
             return self._failed(claim, problem)
 
@@ -201,7 +201,9 @@ def _intend(tx: Connection, planned: Sequence[Planned]) -> set[str]:
 
 
 def _may_begin(tx: Connection, claim: Claim) -> bool:
-    return sync.may_write(tx, claim.item.catalog_id) and _still_ours(tx, claim)
+    item = claim.item
+    held = items.with_hold(tx, item.catalog_id, [item.item_id])
+    return not held and sync.may_write(tx, item.catalog_id) and _still_ours(tx, claim)
 
 
 def _still_ours(tx: Connection, claim: Claim) -> bool:
