@@ -10,31 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-import pytest
 from indelible.v1 import catalog_service_pb2, item_pb2, sync_pb2, sync_service_pb2, tags_pb2
-from support.client import Client, add, clear, globs, remove, set_tags
+from support.client import Client, Library, add, clear, globs, remove, set_tags
 from support.contract import refusal, refused
-from support.photos import Seen, edit_outside, make_photos, pixels, seen, stray_files
+from support.photos import Seen, edit_outside, pixels, seen, stray_files
 from support.server import RunningServer
 
 # File times are of the kernel's coarse clock, which lags behind by up to a tick.
 TICK_NS = 20_000_000
-
-Library = Callable[..., tuple[str, list[Path]]]
-
-
-@pytest.fixture
-def library(client: Client, name: str, tmp_path: Path) -> Library:
-    """Makes a folder of photos and an imported catalog of them."""
-
-    def make(number: int, *, name: str = name, folder: str = "photos", **settings: Any) -> tuple[str, list[Path]]:
-        paths = make_photos(tmp_path / folder, number)
-        client.create(name, tmp_path / folder, **settings)
-        job = client.import_files(name)
-        assert job.import_counts.added_items == number
-        return name, paths
-
-    return make
 
 
 def times(paths: list[Path]) -> list[int]:
