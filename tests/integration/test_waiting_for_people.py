@@ -1,16 +1,22 @@
-"""Conflicts under HOLD: shown with both values, decided by people, written over nothing else. On both databases."""
+"""What waits for people: conflicts and holds. Real files, a real server, on both databases."""
 
 from __future__ import annotations
 
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from indelible.v1 import catalog_service_pb2, item_pb2, sync_pb2
+from indelible_client.cli.main import app
 from support.client import Client, Library, clear, globs, set_tags
 from support.photos import edit_outside, seen, stray_files
+from support.server import RunningServer
+from typer.testing import CliRunner
 
+# File times are of the kernel's coarse clock, which lags behind by up to a tick.
+TICK_NS = 20_000_000
 HOLD = {"conflicts": "CONFLICT_POLICY_HOLD"}
 
 
@@ -45,6 +51,11 @@ def state(client: Client, catalog: str) -> Any:
     return client.item(catalog, "p0000.jpg").state
 
 
+def written(paths: list[Path], title: str) -> list[Path]:
+    """The files that hold this title."""
+    return [path for path in paths if seen(path).title == title]
+
+
 def set_policy(client: Client, catalog: str, policy: str) -> None:
     """Say who wins from now on."""
     request = catalog_service_pb2.UpdateCatalogRequest(
@@ -52,6 +63,9 @@ def set_policy(client: Client, catalog: str, policy: str) -> None:
         update_mask={"paths": ["policy.conflicts"]},
     )
     client.stubs.catalogs.UpdateCatalog(request)
+
+
+# --- conflicts ---
 
 
 def test_a_conflict_shows_both_values_and_is_counted(client: Client, conflicted: tuple[str, Path]) -> None:
@@ -251,3 +265,108 @@ def test_a_decision_repeated_with_its_request_id_gives_the_first_answer(
     assert (first.matched, first.resolved) == (1, 1)
     assert client.resolve(catalog, "FILE").resolved == 0
     assert client.status(catalog).run.state == sync_pb2.RUN_STATE_COMPLETED
+
+
+# --- holds ---
+
+
+def test_a_held_item_is_not_written_until_it_is_released(client: Client, library: Library) -> None:
+    catalog, paths = library(3)
+    client.edit(catalog, set_tags(title="One"))
+    answer = client.hold(catalog, globs("p0001.jpg"), note="at the retoucher's")
+    assert (answer.matched, answer.held) == (1, 1)
+    run = client.sync(catalog)
+    assert (run.total_items, run.done_items, run.skipped_items) == (3, 2, 1)
+    assert written(paths, "One") == [paths[0], paths[2]]
+    (item,) = client.items(catalog, saved_search=item_pb2.SAVED_SEARCH_HELD)
+    assert (item.path, item.state) == ("p0001.jpg", item_pb2.ITEM_STATE_HELD)
+    assert (item.hold.reason, item.hold.note) == (item_pb2.HOLD_REASON_CHECKED_OUT, "at the retoucher's")
+    assert item.hold.held_by == "local"
+    assert item.hold.hold_time.ToMilliseconds() > 0
+    status = client.status(catalog)
+    assert (status.unsynced_items, status.held_items) == (1, 1)
+    client.switch(catalog, True)
+    client.nothing_happens(catalog, 1.2)
+    answer = client.release(catalog)
+    assert (answer.matched, answer.released) == (3, 1)
+    assert client.wait_synced(catalog).held_items == 0
+    assert written(paths, "One") == paths
+
+
+def test_an_item_without_an_edit_is_held_for_the_next_one(client: Client, library: Library) -> None:
+    catalog, paths = library(2)
+    client.hold(catalog, globs("p0000.jpg"), reason="AWAITING_APPROVAL")
+    item = client.item(catalog, "p0000.jpg")
+    assert (item.state, item.hold.reason) == (
+        item_pb2.ITEM_STATE_SYNCED,
+        item_pb2.HOLD_REASON_AWAITING_APPROVAL,
+    )
+    assert client.status(catalog).held_items == 0
+    client.switch(catalog, True)
+    client.edit(catalog, set_tags(title="One"))
+    status = client.wait(catalog, lambda status: status.unsynced_items == 1 and status.in_flight_items == 0)
+    assert (status.held_items, status.activity) == (1, sync_pb2.ACTIVITY_IDLE)
+    assert written(paths, "One") == [paths[1]]
+    client.hold(catalog, globs("p0000.jpg"), reason="OTHER", note="again")
+    assert client.item(catalog, "p0000.jpg").hold.note == "again"
+    client.release(catalog)
+    client.wait_synced(catalog)
+    assert not client.item(catalog, "p0000.jpg").HasField("hold")
+    assert written(paths, "One") == paths
+
+
+def test_after_a_hold_only_the_file_in_hand_is_finished(
+    server: RunningServer, client: Client, library: Library
+) -> None:
+    """A batch that a writer has claimed is no batch that it may write."""
+    number = 200
+    catalog, paths = library(number)
+    client.edit(catalog, set_tags(title="One"))
+    client.switch(catalog, True)
+    client.wait(catalog, lambda status: status.unsynced_items < number)
+    assert client.hold(catalog).held == number
+    held_ns = time.time_ns()
+    settled = client.wait(catalog, lambda status: status.in_flight_items == 0)
+    assert 0 < settled.held_items == settled.unsynced_items < number, "all was written before: more files are needed"
+    assert len([path for path in paths if path.stat().st_mtime_ns > held_ns + TICK_NS]) <= server.writers
+    assert len(written(paths, "One")) == number - settled.unsynced_items
+    assert client.release(catalog).released == number
+    client.wait_synced(catalog)
+    assert written(paths, "One") == paths
+
+
+def test_a_read_only_root_holds_what_is_edited_whatever_people_do(client: Client, library: Library, name: str) -> None:
+    catalog, _ = library(1, read_only=True)
+    client.edit(catalog, set_tags(title="One"))
+    by_server = client.item(catalog, "p0000.jpg").hold
+    assert (by_server.reason, by_server.held_by) == (item_pb2.HOLD_REASON_READ_ONLY_ROOT, "")
+    assert client.hold(catalog).held == 0
+    assert client.release(catalog).released == 0
+    assert client.item(catalog, "p0000.jpg").hold == by_server
+
+
+def test_the_command_line_holds_shows_and_decides(server: RunningServer, client: Client, library: Library) -> None:
+    catalog, (path,) = library(1, policy={"conflicts": "CONFLICT_POLICY_HOLD"})
+
+    def indelible(*arguments: str) -> Any:
+        common = ["--server", server.address, "--token", server.token]
+        ended = CliRunner().invoke(app, [*arguments, *common])
+        assert ended.exit_code == 0, ended.output
+        return ended.stdout.strip()
+
+    client.edit(catalog, set_tags(title="Base"))
+    client.sync(catalog)
+    assert indelible("hold", catalog, "p0000.jpg", "--note", "careful") == "holding 1 of 1 item"
+    client.edit(catalog, set_tags(title="Ours"))
+    assert "p0000.jpg" in indelible("items", catalog, "--held")
+    shown = indelible("show", catalog, "p0000.jpg")
+    assert "held: checked out by " in shown
+    assert ": careful" in shown
+    edit_outside(path, title="Theirs")
+    assert indelible("release", catalog, "*") == "released 1 of 1 item"
+    client.sync(catalog)
+    listed = indelible("conflicts", catalog)
+    assert "title" in listed
+    assert "catalog: Ours | file: Theirs" in listed
+    assert indelible("resolve", catalog, "--all", "--file") == "resolved 1 of 1 item"
+    assert "title: Theirs" in indelible("show", catalog, "p0000.jpg")
