@@ -11,7 +11,7 @@ from typing import Any
 
 import grpc
 from indelible.v1 import catalog_service_pb2, item_pb2, sync_pb2, sync_service_pb2, tags_pb2
-from support.client import Client, Library, add, clear, globs, remove, set_tags
+from support.client import ALL, Client, Library, add, clear, globs, remove, set_tags
 from support.contract import refusal, refused
 from support.photos import Seen, edit_outside, pixels, seen, stray_files
 from support.server import RunningServer
@@ -176,6 +176,43 @@ def test_a_file_that_became_damaged_is_left_alone_and_its_tags_go_beside_it(clie
     assert paths[0].read_bytes() == b"\xff\xd8\xff\xe0 damaged"
     assert "One" in (paths[0].parent / "p0000.xmp").read_text()
     assert client.item(catalog, "p0000.jpg").reader_note
+
+
+def test_failures_are_listed_counted_and_retried_by_their_reason(client: Client, library: Library) -> None:
+    catalog, paths = library(4)
+    client.edit(catalog, set_tags(title="One"))
+    for path in paths[:3]:
+        path.rename(path.with_suffix(".away"))
+    paths[2].mkdir()
+    assert client.sync(catalog).failed_items == 3
+    missing, not_a_file = sync_pb2.FAILURE_REASON_MISSING, sync_pb2.FAILURE_REASON_NOT_A_FILE
+
+    def listed(*reasons: Any, **page: Any) -> Any:
+        request = sync_service_pb2.ListFailuresRequest(catalog=catalog, reasons=reasons, **page)
+        return client.stubs.sync.ListFailures(request)
+
+    def retried(*reasons: Any) -> int:
+        request = sync_service_pb2.RetryFailuresRequest(catalog=catalog, reasons=reasons)
+        return int(client.stubs.sync.RetryFailures(request).retried)
+
+    assert [(each.reason, each.items) for each in listed().counts] == [(missing, 2), (not_a_file, 1)]
+    found = listed(missing)
+    assert [each.path for each in found.failures] == ["p0000.jpg", "p0001.jpg"]
+    assert (found.total_size, [each.reason for each in found.counts]) == (2, [missing])
+    assert {each.failure.attempts for each in found.failures} == {1}
+    assert not found.failures[0].failure.HasField("next_attempt_time")
+    first = listed(missing, page_size=1)
+    second = listed(missing, page_size=1, page_token=first.next_page_token)
+    assert [each.path for each in (*first.failures, *second.failures)] == ["p0000.jpg", "p0001.jpg"]
+    assert not second.next_page_token
+    for path in paths[:2]:
+        path.with_suffix(".away").rename(path)
+    assert retried(not_a_file) == 1
+    assert retried(missing) == 2
+    assert retried() == 0
+    run = client.sync(catalog)
+    assert (run.done_items, run.failed_items) == (2, 1)
+    assert written([paths[0], paths[1], paths[3]], "One") == [paths[0], paths[1], paths[3]]
 
 
 def test_a_failed_item_is_written_after_it_was_mended_and_retried(client: Client, library: Library) -> None:
@@ -489,7 +526,7 @@ def test_every_field_comes_back_from_the_file_as_it_was_set(client: Client, libr
     assert item.homes[0].tags == tags
 
 
-def test_a_run_of_thousands_of_edits_in_one_call_is_one_change(client: Client, library: Library) -> None:
+def test_a_call_on_hundreds_of_items_counts_each_once_and_is_one_call(client: Client, library: Library) -> None:
     number = 600
     catalog, _ = library(number)
     edited = client.edit(catalog, add("keywords", "many"), request_id="many")
@@ -497,6 +534,12 @@ def test_a_run_of_thousands_of_edits_in_one_call_is_one_change(client: Client, l
     assert client.edit(catalog, add("keywords", "many"), request_id="many") == edited
     assert client.status(catalog).unsynced_items == number
     assert {tuple(item.tags.keywords) for item in client.items(catalog, page_size=1000)} == {("many",)}
+    assert client.hold(catalog).held == number
+    assert client.status(catalog).held_items == number
+    assert client.release(catalog).released == number
+    assert client.remove(catalog, ALL, request_id="removed") == number
+    assert client.remove(catalog, ALL, request_id="removed") == number
+    assert client.status(catalog).total_items == 0
 
 
 # --- time, and several catalogs ---

@@ -81,9 +81,9 @@ class Client:
         """One item, with what its file holds."""
         return self.stubs.items.GetItem(item_service_pb2.GetItemRequest(catalog=catalog, path=path)).item
 
-    def remove(self, catalog: str, selection: Any) -> int:
+    def remove(self, catalog: str, selection: Any, request_id: str = "") -> int:
         """Take items out of the catalog."""
-        request = item_service_pb2.RemoveItemsRequest(catalog=catalog, selection=selection)
+        request = item_service_pb2.RemoveItemsRequest(catalog=catalog, selection=selection, request_id=request_id)
         return int(self.stubs.items.RemoveItems(request).removed)
 
     def status(self, catalog: str) -> Status:

@@ -196,6 +196,19 @@ def test_the_delay_grows_and_never_beyond_its_bound(attempts: int) -> None:
         assert 0.8 <= delay / (item_state.RETRY_FIRST_MS * 2 ** (attempts - 1)) <= 1.2
 
 
+def test_items_that_failed_together_are_not_tried_together() -> None:
+    """A share that comes back is not stormed."""
+    delays = [item_state.retry_delay(3) for _ in range(200)]
+    assert len(set(delays)) > 100
+    assert max(delays) - min(delays) > 0.2 * item_state.RETRY_FIRST_MS * 4
+
+
+@given(st.integers(1, 6))
+def test_each_delay_is_longer_than_the_one_before(attempts: int) -> None:
+    """Whatever the spread is."""
+    assert item_state.retry_delay(attempts) < item_state.retry_delay(attempts + 1)
+
+
 STEPS = ["edit", "edit back", "verify", "fail", "give up", "conflict", "resolve", "hold", "release", "retry"]
 
 
