@@ -16,6 +16,7 @@ from ..domain.catalogs import ApprovedRoot
 from ..domain.principal import Principal
 from ..errors import Aborted, FailedPrecondition, InvalidArgument, NotFound, invalid
 from ..files import marker
+from ..files.probing import probe
 from ..storage.catalogs import DEFAULT_QUIET_MS, Catalog
 from . import paging
 from .app import App
@@ -160,7 +161,8 @@ async def _approve(app: App, specs: Any, at: str) -> list[ApprovedRoot]:
     for place, (spec, real) in enumerate(zip(specs, folders, strict=True)):
         field = f"{at}[{place}].path"
         root = await app.long(_looked_at, field, spec.path, marker.approve, real, spec.read_only)
-        approved.append(ApprovedRoot(root.root_id, root.path, root.read_only, root.identity))
+        can = await app.long(probe, real, spec.read_only)
+        approved.append(ApprovedRoot(**vars(root), abilities=can.to_json()))
     return approved
 
 

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from google.protobuf import duration_pb2, timestamp_pb2
-from indelible.v1 import admin_pb2, catalog_pb2, item_pb2, job_pb2, sync_pb2, tags_pb2
+from indelible.v1 import admin_pb2, catalog_pb2, item_pb2, job_pb2, library_pb2, sync_pb2, tags_pb2
 
 from ..domain.sync import SyncStatus
 from ..files.plan import Home
+from ..files.probing import RootAbility
 from ..storage.catalogs import Catalog, Root
 from ..storage.history import Entry
 from ..storage.item import Item, ItemState
@@ -80,6 +81,31 @@ def root_message(root: Root) -> catalog_pb2.Root:
         online=root.offline_since is None,
         offline_since=when(root.offline_since),
         unsynced_items=root.unsynced,
+        capabilities=None if root.abilities is None else capabilities_message(root),
+    )
+
+
+def capabilities_message(root: Root) -> library_pb2.RootCapabilities:
+    """What the storage of a root can do, as far as it is known; how many writers reach it is not."""
+    can = RootAbility.from_json(root.abilities or {})
+    step = duration_pb2.Duration()
+    step.FromNanoseconds(can.time_step_ns)
+    return library_pb2.RootCapabilities(
+        root_id=root.root_id,
+        path=shown(root.path),
+        online=root.offline_since is None,
+        writable=can.writable,
+        replace=can.replaces,
+        kernel_copy=can.kernel_copy,
+        write_lease=can.write_lease,
+        xattrs=can.xattrs,
+        filesystem=can.filesystem,
+        exchange=can.exchange,
+        hard_links=can.hard_links,
+        durable=can.durable,
+        owner=can.keeps_owner,
+        case_sensitive=can.case_sensitive,
+        time_resolution=step if can.time_step_ns else None,
     )
 
 

@@ -118,10 +118,9 @@ class AtRoot:
                 sidecar=item.sidecar,
             )
             planned = Planned.make(claim, plan)
-            if planned.intents:
-                return planned
-            reading = verify(self._root, plan, self._policy)
-            return planned.conflicted(reading) if plan.held else planned.verified(reading, 0)
+            if plan.held:
+                return planned.conflicted(verify(self._root, plan, self._policy))
+            return planned if planned.intents else planned.verified(verify(self._root, plan, self._policy), 0)
         except FileProblem as problem:
             return self._failed(claim, problem)
 
