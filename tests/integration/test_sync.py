@@ -11,9 +11,9 @@ from typing import Any
 
 import grpc
 from indelible.v1 import catalog_service_pb2, item_pb2, sync_pb2, sync_service_pb2, tags_pb2
-from support.client import ALL, Client, Library, add, clear, globs, remove, set_tags
+from support.client import ALL, PATIENCE_S, Client, Library, add, clear, globs, remove, set_tags
 from support.contract import refusal, refused
-from support.photos import Seen, edit_outside, pixels, seen, stray_files
+from support.photos import Seen, edit_outside, make_photos, pixels, seen, stray_files
 from support.server import RunningServer
 
 # File times are of the kernel's coarse clock, which lags behind by up to a tick.
@@ -618,7 +618,53 @@ def test_a_share_that_is_gone_waits_and_goes_on_when_it_is_back(client: Client, 
     assert (away_again / "p0000.jpg").read_bytes() == b"another share is mounted here"
 
 
+def test_a_share_that_goes_during_a_run_fails_nothing_and_the_run_goes_on_when_it_is_back(
+    client: Client, name: str, tmp_path: Path
+) -> None:
+    """In the middle of a batch: one folder is taken away; the other is emptied, while who has it open still sees it."""
+    number = 80
+    moved, emptied, away = tmp_path / "moved", tmp_path / "emptied", tmp_path / "away"
+    away.mkdir()
+    for root in (moved, emptied):
+        make_photos(root / "2024", number)
+        client.create(f"{name} {root.name}", root)
+        client.import_files(f"{name} {root.name}")
+        client.edit(f"{name} {root.name}", set_tags(title="One"))
+    parts = (".indelible-root", "2024")
+    for root in (moved, emptied):
+        paths = sorted((root / "2024").iterdir())
+        before = times(paths)
+        client.start(f"{name} {root.name}")
+        until(lambda paths=paths, before=before: times(paths) != before)
+        for part in parts if root is emptied else ():
+            (root / part).rename(away / part)
+        if root is moved:
+            root.rename(tmp_path / "elsewhere")
+    for root in (moved, emptied):
+        status = client.wait(f"{name} {root.name}", lambda status: status.activity == sync_pb2.ACTIVITY_WAITING)
+        assert [wait.reason for wait in status.waits] == [sync_pb2.WAIT_REASON_STORAGE_OFFLINE]
+        assert status.waits[0].items == status.unsynced_items > 0
+        assert (status.failed_items, status.run.state) == (0, sync_pb2.RUN_STATE_RUNNING)
+    (tmp_path / "elsewhere").rename(moved)
+    for part in reversed(parts):
+        (away / part).rename(emptied / part)
+    for root in (moved, emptied):
+        run = client.wait_run(f"{name} {root.name}")
+        assert (run.state, run.done_items, run.failed_items) == (sync_pb2.RUN_STATE_COMPLETED, number, 0)
+        paths = sorted((root / "2024").iterdir())
+        assert written(paths, "One") == paths
+        assert len(paths) == number
+
+
 # --- helpers ---
+
+
+def until(reached: Callable[[], bool]) -> None:
+    """Return when something on the disk has come about."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not reached():
+        assert time.monotonic() < deadline, "not reached"
+        time.sleep(0.001)
 
 
 @contextlib.contextmanager

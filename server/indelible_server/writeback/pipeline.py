@@ -185,9 +185,10 @@ class AtRoot:
         foreign: tuple[Intent, ...] = (),
     ) -> Failed:
         reason, transient = problem.reason, problem.transient
+        # Whatever it looks like: a file that is missing from a share that has gone is not missing.
+        if not self._pipeline.is_online(self._its_root):
+            raise Offline(problem.message)
         if reason is Reason.STORAGE_OFFLINE:
-            if not self._pipeline.is_online(self._its_root):
-                raise Offline(problem.message)
             # The root is there: it is this file's trouble, and must not stop the others.
             reason, transient = Reason.IO_ERROR, True
         return Failed(claim, reason, problem.message, transient, untouched, foreign)
