@@ -173,6 +173,9 @@ class AtRoot:
         """Settle a plan's files: the intents that never began, the others, and whether all of them are carried out."""
         pairs = zip(planned.intents, planned.plan.files, strict=True)
         found = {intent: settle(self._root, file) for intent, file in pairs}
+        if not self._pipeline.is_online(self._its_root):
+            # What was not found there proves nothing: a torn file may come back with its root.
+            raise Offline("it went away while its files were looked at")
         untouched = tuple(intent for intent, outcome in found.items() if outcome is Settled.OLD)
         changed = tuple(intent for intent in found if intent not in untouched)
         return untouched, changed, all(outcome is Settled.NEW for outcome in found.values())
