@@ -162,7 +162,7 @@ def test_a_run_counts_what_fails_and_leaves_the_rest_alone(client: Client, libra
     reasons = {each.path: sync_pb2.FailureReason.Name(each.failure.reason) for each in listed.failures}
     assert reasons == {"p0001.jpg": "FAILURE_REASON_MISSING", "p0002.jpg": "FAILURE_REASON_NOT_A_FILE"}
     assert listed.total_size == 2
-    assert all(each.failure.message for each in listed.failures)
+    assert all("Put the file back and retry" in each.failure.message for each in listed.failures)
     failed = client.items(catalog, saved_search=item_pb2.SAVED_SEARCH_FAILED)
     assert [item.path for item in failed] == ["p0001.jpg", "p0002.jpg"]
     assert written([paths[0], paths[3]], "One") == [paths[0], paths[3]]

@@ -8,6 +8,7 @@ from typing import Any
 from google.protobuf import duration_pb2, timestamp_pb2
 from indelible.v1 import admin_pb2, catalog_pb2, item_pb2, job_pb2, library_pb2, sync_pb2, tags_pb2
 
+from ..domain.advice import with_advice
 from ..domain.sync import SyncStatus
 from ..files.plan import Home
 from ..files.probing import RootAbility
@@ -148,7 +149,7 @@ def failure_message(item: Item) -> sync_pb2.Failure | None:
         return None
     return sync_pb2.Failure(
         reason=value_of(sync_pb2.FailureReason, "FAILURE_REASON", item.failure),
-        message=item.failure_message,
+        message=with_advice(item.failure_message, item.failure),
         attempts=item.attempts,
         next_attempt_time=when(item.due_at),
     )
