@@ -16,6 +16,7 @@ from .problems import FileProblem, Reason
 from .xmp import SIZE_LIMIT, Packet
 
 _ENDING = b"." + XMP_EXTENSION.encode()
+_ENDINGS = (_ENDING, _ENDING.upper())
 _FOR_EXTENSION = xmp_name("photoshop:SidecarForExtension")
 
 
@@ -34,6 +35,10 @@ class Siblings:
     def sidecars(self, stem: bytes) -> list[bytes]:
         """The sidecars that are named by this stem, in any case."""
         return [name for name in self._by_stem.get(stem.lower(), []) if is_sidecar(name)]
+
+
+ALONE = Siblings(())
+"""For a file that is known to have no sidecar."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +68,8 @@ def find(folder: Folder, name: bytes, siblings: Siblings | None, known: bytes | 
     """
     first = (known,) if known and folder.identity(known) else ()
     if siblings is None:
-        likely = {base + ending for base in (name, stem_of(name)) for ending in (_ENDING, _ENDING.upper())}
-        if not any(folder.identity(candidate) for candidate in likely.difference(first)):
+        likely = (base + ending for base in (name, stem_of(name)) for ending in _ENDINGS)
+        if not any(folder.identity(candidate) for candidate in likely if candidate not in first):
             return Found(first)
         siblings = Siblings(folder.names())
     names = [*first, *siblings.sidecars(name)]

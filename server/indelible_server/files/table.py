@@ -14,7 +14,7 @@ from .iptc_forms import COUNTRY, IptcDate, IptcForm, IptcKeywords
 from .keyword_trees import CATEGORIES, KeywordHierarchy
 from .mail_dates import MAIL_DATE
 from .namespaces import name
-from .policy import CustomField, CustomForm, Policy
+from .policy import CompatLists, CustomField, CustomForm, Policy
 from .structures import PlaceEntry, RegionNames, XmpPosition
 from .tags import CUSTOM
 from .text_forms import (
@@ -23,6 +23,7 @@ from .text_forms import (
     FMPS_RATING,
     LATIN_28,
     LATIN_30,
+    MOMENT,
     POPULARITY,
     POSITION,
     TO_MINUTES,
@@ -305,6 +306,7 @@ FIELDS: Mapping[str, Field] = {
                 TextForm(QUICKTIME, f"{_KEYS}creationdate", F, APPLE_DATE),
                 TextForm(QUICKTIME, "ilst:©day", E, APPLE_DATE),
                 TextForm(QUICKTIME, "udta:©day", E, APPLE_DATE),
+                *(TextForm(QUICKTIME, header, E, MOMENT) for header in ("mvhd", "tkhd", "mdhd")),
                 TextForm(PNG, "Creation Time", F, MAIL_DATE),
             ),
         ),
@@ -348,7 +350,24 @@ def fields_in(metadata: Metadata, policy: Policy) -> Mapping[str, Field]:
     return {**found, **{key: field for key, field in fields_of(policy).items() if key not in FIELDS}}
 
 
-def fields_of(policy: Policy) -> dict[str, Field]:
+@lru_cache(maxsize=1024)
+def _fields_due(blocks: frozenset[Block | TextKind], names: frozenset[str], *, always: bool) -> Mapping[str, Field]:
+    made = {P, Rule.BLOCK, C} if always else {P, Rule.BLOCK}
+    return {key: field.among(blocks, names, made) for key, field in FIELDS.items()}
+
+
+def fields_for_writing(metadata: Metadata, policy: Policy) -> Mapping[str, Field]:
+    """Like `fields_of`, with only those forms that are in this home already, or may have to be made there."""
+    always = policy.compat_lists is CompatLists.ALWAYS
+    found = _fields_due(metadata.blocks, TABLE_PROPERTIES & metadata.names, always=always)
+    if not policy.custom_fields:
+        return found
+    return {**fields_of(policy), **found}
+
+
+def fields_of(policy: Policy) -> Mapping[str, Field]:
     """All fields of a catalog, its own ones included, by name."""
+    if not policy.custom_fields:
+        return FIELDS
     own = {CUSTOM + key: _custom(CUSTOM + key, declared) for key, declared in policy.custom_fields.items()}
     return {**FIELDS, **own}
