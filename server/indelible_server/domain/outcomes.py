@@ -139,7 +139,8 @@ def _after(tx: Connection, changeset: Changeset, before: Item, result: Outcome) 
     if isinstance(result, GivenBack):
         return before, ""
     if isinstance(result, Conflicted):
-        after = item_state.conflicted(_as_found(tx, changeset, before, result.found), result.conflicts, changeset.now)
+        found = replace(_merged(tx, changeset, before, result.found), note=before.note)
+        after = item_state.conflicted(found, result.conflicts, changeset.now)
         return after, "conflicted" if after.conflicts else ""
     if isinstance(result, Failed):
         after = item_state.failed(before, result.reason, result.message, transient=result.transient, now=changeset.now)
@@ -151,31 +152,36 @@ def _after(tx: Connection, changeset: Changeset, before: Item, result: Outcome) 
 def _verified(tx: Connection, changeset: Changeset, before: Item, result: Verified) -> Item:
     written = result.claim.item
     edits = history.first_edit_after(tx, changeset.catalog_id, [(before.item_id, written.revision)])
-    after = replace(_as_found(tx, changeset, before, result), note=result.note)
+    after = _merged(tx, changeset, before, result)
     return item_state.verified(
         after, written_revision=written.revision, next_edit=edits.get(before.item_id), now=changeset.now
     )
 
 
-def _as_found(tx: Connection, changeset: Changeset, before: Item, result: Verified) -> Item:
-    """The item with what its file holds, and with what others had written into it."""
+def _merged(tx: Connection, changeset: Changeset, before: Item, result: Verified) -> Item:
+    """The item with what was found in its files, and with the tags that others had written into them."""
     tags = _taken_in(tx, before, result) if result.taken_in else before.tags
     came_in = {name: [before.tags.get(name), tags.get(name)] for name in sorted(difference(before.tags, tags))}
     notes = came_in | result.replaced
     if notes:
         changeset.note(before, notes, principal="writer", source="RESCAN", run_id=result.claim.run_id)
+    # An entry of the history is an edit: the item's revision must not lie behind it.
+    after = replace(_seen(before, result, changeset.now), tags=tags)
+    return replace(after, revision=changeset.revision if notes else before.revision)
+
+
+def _seen(before: Item, result: Verified, now: int) -> Item:
+    """The item with what was found in its files."""
     return replace(
         before,
-        # An entry of the history is an edit: the item's revision must not lie behind it.
-        revision=changeset.revision if notes else before.revision,
-        tags=tags,
         homes=result.homes,
         stale=result.stale,
         size=result.identity.size,
         mtime_ns=result.identity.mtime_ns,
         inode=result.identity.inode,
         sidecar=result.sidecar,
-        verified_at=changeset.now,
+        note=result.note,
+        verified_at=now,
     )
 
 
