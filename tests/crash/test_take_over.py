@@ -9,6 +9,7 @@ import contextlib
 import itertools
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -177,3 +178,10 @@ def test_what_an_outside_program_writes_during_the_take_over_stays(tmp_path: Pat
     assert contents(tmp_path / "photos") == {b"a.jpg": b"theirs"}
     assert take_over(root, plan, lambda: True) is Outcome.FOREIGN
     assert contents(tmp_path / "photos") == {b"a.jpg": b"theirs"}
+
+
+def test_a_file_that_is_gone_is_nobodys_to_fence(tmp_path: Path, root: Root) -> None:
+    plan = make_way("patch", tmp_path / "way").plan
+    assert take_over(root, plan, lambda: True) is Outcome.FOREIGN
+    assert take_over(root, replace(plan, target=b"gone/a.jpg"), lambda: True) is Outcome.FOREIGN
+    assert contents(tmp_path / "photos") == {}

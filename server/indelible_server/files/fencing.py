@@ -26,18 +26,29 @@ def fence(root: Root, plan: FilePlan, *, late: int, may_live: bool, still_ours: 
         raise _must_wait("what it is about to remove cannot be kept from it")
     if not plan.in_place:
         return
-    with root.folder_of(plan.target) as (folder, name):
-        copies = [plan.temp + b"+%d" % number for number in range(1, late + 1)]
-        for copy_name in copies:
-            folder.unlink(copy_name)
-        if may_live and folder.identity(name) is not None:
-            try:
-                _move_to_new_inode(folder, name, plan, copies[-1], still_ours)
-            except Changed as changed:
-                raise FileProblem(Reason.LOCKED, str(changed)) from changed
-            finally:
-                folder.unlink(copies[-1])
-            folder.sync()
+    try:
+        with root.folder_of(plan.target) as (folder, name):
+            copies = [plan.temp + b"+%d" % number for number in range(1, late + 1)]
+            for copy_name in copies:
+                folder.unlink(copy_name)
+            if may_live:
+                _fence_in_place(folder, name, plan, copies[-1], still_ours)
+    except FileProblem as problem:
+        # What is gone can't be written late; what it means is settlement's to say.
+        if problem.reason is not Reason.MISSING:
+            raise
+
+
+def _fence_in_place(
+    folder: Folder, name: bytes, plan: FilePlan, copy_name: bytes, still_ours: Callable[[], bool]
+) -> None:
+    try:
+        _move_to_new_inode(folder, name, plan, copy_name, still_ours)
+    except Changed as changed:
+        raise FileProblem(Reason.LOCKED, str(changed)) from changed
+    finally:
+        folder.unlink(copy_name)
+    folder.sync()
 
 
 def _move_to_new_inode(

@@ -73,7 +73,7 @@ def claim_unsettled(tx: Connection, writer_id: str, limit: int) -> list[Claim]:
         .where(
             roots.c.offline_since.is_(None),
             hosts.reached_by(_host_of(writer_id)),
-            sa.or_(items.c.state != int(ItemState.FAILED), items.c.due_at <= now),
+            sa.or_(items.c.failure.is_(None), items.c.due_at <= now),
             ~_exists(leases),
         )
     )

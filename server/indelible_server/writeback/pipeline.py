@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 
 import structlog
 from sqlalchemy import Connection
 
 from ..domain import policies, sync
-from ..domain.outcomes import Conflicted, Failed, GivenBack, Outcome, acknowledge
+from ..domain.outcomes import Failed, GivenBack, Outcome, acknowledge
 from ..files.apply import apply
 from ..files.fencing import fence
 from ..files.planning import plan as make_plan
@@ -21,7 +20,7 @@ from ..files.reading import verify
 from ..files.settle import Outcome as Settled
 from ..files.settle import settle
 from ..roots import Roots
-from ..storage import catalogs, hosts, intents, leases
+from ..storage import catalogs, hosts, intents, items, leases
 from ..storage.catalogs import Catalog
 from ..storage.database import Database
 from ..storage.intents import Intent, Late
@@ -123,9 +122,9 @@ class AtRoot:
                 policy=self._policy,
                 sidecar=item.sidecar,
             )
-            if plan.held:
-                return Conflicted(claim, [asdict(conflict) for conflict in plan.conflicts])
             planned = Planned.make(claim, plan)
+            if plan.held:
+                return planned.conflicted(verify(self._root, plan, self._policy))
             return planned if planned.intents else planned.verified(verify(self._root, plan, self._policy), 0)
         except FileProblem as problem:
             return self._failed(claim, problem)
@@ -193,6 +192,9 @@ class AtRoot:
         pairs = zip(planned.intents, planned.plan.files, strict=True)
         asking = self._asking(planned.claim)
         found = {intent: settle(self._root, file, still_ours=asking) for intent, file in pairs}
+        if not self._pipeline.is_online(self._its_root):
+            # What was not found there proves nothing: a torn file may come back with its root.
+            raise Offline("it went away while its files were looked at")
         untouched = tuple(intent for intent, outcome in found.items() if outcome is Settled.OLD)
         changed = tuple(intent for intent in found if intent not in untouched)
         return untouched, changed, all(outcome is Settled.NEW for outcome in found.values())
@@ -209,9 +211,10 @@ class AtRoot:
         foreign: tuple[Intent, ...] = (),
     ) -> Failed:
         reason, transient = problem.reason, problem.transient
+        # Whatever it looks like: a file that is missing from a share that has gone is not missing.
+        if not self._pipeline.is_online(self._its_root):
+            raise Offline(problem.message)
         if reason is Reason.STORAGE_OFFLINE:
-            if not self._pipeline.is_online(self._its_root):
-                raise Offline(problem.message)
             # The root is there: it is this file's trouble, and must not stop the others.
             reason, transient = Reason.IO_ERROR, True
         return Failed(claim, reason, problem.message, transient, untouched, foreign)
@@ -224,7 +227,9 @@ def _intend(tx: Connection, planned: Sequence[Planned]) -> set[str]:
 
 
 def _may_begin(tx: Connection, claim: Claim) -> bool:
-    return sync.may_write(tx, claim.item.catalog_id) and _still_ours(tx, claim)
+    item = claim.item
+    held = items.with_hold(tx, item.catalog_id, [item.item_id])
+    return not held and sync.may_write(tx, item.catalog_id) and _still_ours(tx, claim)
 
 
 def _still_ours(tx: Connection, claim: Claim) -> bool:
