@@ -62,6 +62,8 @@ def failed(item: Item, reason: str, message: str, *, transient: bool, now: int) 
     attempts = item.attempts + 1
     return replace(
         item,
+        # An undo that broke off leaves a synchronized item with a file that nobody has verified.
+        unsynced_since=item.revision if item.unsynced_since is None else item.unsynced_since,
         state=item.state if item.state is ItemState.HELD else ItemState.FAILED,
         failure=reason,
         failure_message=message,
