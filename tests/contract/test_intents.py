@@ -11,6 +11,7 @@ from indelible_server.domain import items as item_rules
 from indelible_server.domain.catalogs import Deletion
 from indelible_server.errors import Unavailable
 from indelible_server.storage import catalogs, intents
+from indelible_server.storage import writes as writes_store
 from indelible_server.storage.catalogs import Catalog
 from indelible_server.storage.changeset import Changeset
 from indelible_server.storage.database import Database
@@ -116,6 +117,17 @@ def test_the_bytes_behind_the_last_ten_writes_of_an_item_are_kept(
             database.write(intents.settle, [intent], VERIFIED, 1, Note(1, "PATCH"))
     assert [len(write.plan) > 0 for write in written(database, item)] == [False] * 4 + [True] * 10
     assert all(write.plan for write in written(database, neighbour))
+
+
+def test_no_more_than_so_many_writes_of_an_item_are_on_record(
+    database: Database, item: Item, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writes_store, "ON_RECORD", 12)
+    for nth in range(14):
+        intent = make_intent(item, intent_id=f"{nth:024}")
+        database.write(intents.insert, [intent])
+        database.write(intents.settle, [intent], VERIFIED, 1, Note(1, "PATCH"))
+    assert [write.intent_id for write in written(database, item)] == [f"{nth:024}" for nth in range(2, 14)]
 
 
 def test_no_table_refers_to_another_so_nothing_cascades() -> None:

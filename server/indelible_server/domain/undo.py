@@ -74,12 +74,12 @@ def wanted(tx: Connection, job: Job, undo: Undo) -> Wanted | None:
     """The write that a job wants to be taken back of an item; None if there is none."""
     found = writes.of_items(tx, job.catalog_id, [undo.item_id])[undo.item_id]
     effective = in_effect(found)
-    write = next((each for each in effective if _is_meant(each, job, undo)), None)
+    write = next((each for each in _below(found, undo) if each in effective and _is_meant(each, job)), None)
     if write is None:
         return None
     plans = writes.plans(tx, job.catalog_id, undo.item_id, write.write_id)
-    is_last = not any(each.write_id > write.write_id and each.undo_of is None for each in effective)
-    return Wanted(job, write, plans, is_last)
+    newer = effective[: effective.index(write)]
+    return Wanted(job, write, plans, is_last=all(each.undo_of is not None for each in newer))
 
 
 def in_effect(found: Sequence[Write]) -> list[Write]:
@@ -118,9 +118,12 @@ def restored(tx: Connection, changeset: Changeset, before: Item, seen: Item, sai
     return item_state.synced(after)
 
 
-def _is_meant(write: Write, job: Job, undo: Undo) -> bool:
-    if undo.below is not None and write.write_id >= undo.below:
-        return False
+def _below(found: Sequence[Write], undo: Undo) -> Sequence[Write]:
+    ids = [write.write_id for write in found]
+    return found[ids.index(undo.below) + 1 :] if undo.below in ids else found
+
+
+def _is_meant(write: Write, job: Job) -> bool:
     if job.arguments.get("write_id"):
         return bool(write.write_id == job.arguments["write_id"])
     if write.undo_of is not None:

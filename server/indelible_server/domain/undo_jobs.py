@@ -191,5 +191,14 @@ def _finish_if_done(tx: Connection, job: Job) -> Job:
     more = job.arguments.get("fed_up_to") is not None
     if job.ended_at is not None or more or undos.any_left(tx, job.catalog_id, job.job_id):
         return job
-    message = f"{job.counts.get(RESTORED, 0):,} items restored."
-    return jobs.update(tx, job, state=jobs.COMPLETED, total=job.done + job.failed, message=message)
+    return jobs.update(tx, job, state=jobs.COMPLETED, total=job.done + job.failed, message=_what_came_of_it(job))
+
+
+def _what_came_of_it(job: Job) -> str:
+    restored, changed, expired = (job.counts.get(name, 0) for name in (RESTORED, CHANGED, EXPIRED))
+    parts = [f"{restored:,} restored"] if restored else []
+    if changed:
+        parts.append(f"{changed:,} but for fields that someone else has changed since")
+    if expired:
+        parts.append(f"{expired:,} not restored: what was there before is not kept any more")
+    return ", ".join(parts) + "." if parts else "There was nothing to undo." if not job.failed else ""

@@ -20,8 +20,8 @@ from .tables import items, writes
 VERIFIED, FOREIGN = "VERIFIED", "FOREIGN"
 WRITES_KEPT = 10
 KEPT_MS = 90 * 24 * 3600 * 1000
-# Of one item, in a listing of what is still in effect: more than it can have that are not expired.
-_LOOKED_BACK = 200
+# Of one item, without their bytes: however often a program writes it, there are no more.
+ON_RECORD = 100
 _EXPIRED = b""
 
 
@@ -42,8 +42,9 @@ class Note:
 class Write:
     """One write into the files of an item.
 
-    `revision` is the edit that the files hold since, `run_id` the run that has counted it. `changes` are the fields that were written, with what the item's files said before and after. `undo_of` is the
-    write that it took back, for `principal`. `undoable`: the bytes that it replaced are still kept.
+    `revision` is the edit that the files hold since, and `run_id` the run that has counted it. `changes` are the fields
+    that were written, with what the item's files said before and after. `undo_of` is the write that it took back, for
+    `principal`. `undoable`: the bytes that it replaced are still kept.
     """
 
     item_id: int
@@ -62,10 +63,10 @@ class Write:
 
 
 def of_items(tx: Connection, catalog_id: int, item_ids: Sequence[int]) -> dict[int, list[Write]]:
-    """The writes of each of these items, the newest first, as far back as any could be undone."""
+    """The writes of each of these items, the newest first."""
     found = {}
     for item_id in item_ids:
-        newest = _heads(catalog_id, item_id).order_by(writes.c.intent_id.desc()).limit(_LOOKED_BACK)
+        newest = _heads(catalog_id, item_id).order_by(*_NEWEST_FIRST).limit(ON_RECORD)
         found[item_id] = [_write(row) for row in tx.execute(newest)]
     return found
 
@@ -100,8 +101,7 @@ def page(tx: Connection, catalog_id: int, item_id: int, limit: int, before: tupl
     if before is not None:
         at, write_id = before
         query = query.where(sa.or_(writes.c.at < at, sa.and_(writes.c.at == at, writes.c.write_id < write_id)))
-    newest_first = query.order_by(writes.c.at.desc(), writes.c.write_id.desc())
-    return [_write(row) for row in tx.execute(newest_first.limit(limit))]
+    return [_write(row) for row in tx.execute(query.order_by(*_NEWEST_FIRST).limit(limit))]
 
 
 def count(tx: Connection, catalog_id: int, item_id: int) -> int:
@@ -126,13 +126,17 @@ def row_values(note: Note, write_id: str, outcome: str, bytes_written: int) -> d
 
 
 def expire_beyond(tx: Connection, catalog_id: int, item_id: int) -> None:
-    """Let go of the bytes behind all but the last writes of an item; that they happened stays on record."""
+    """Let go of the bytes behind all but the last writes of an item; that they happened stays on record for longer."""
     ids = sa.select(writes.c.write_id).where(_of_item(catalog_id, item_id), _is_head())
-    beyond = ids.order_by(writes.c.intent_id.desc()).offset(WRITES_KEPT).limit(WRITES_KEPT)
-    expired = list(tx.scalars(beyond))
-    if expired:
-        old = sa.and_(_of_item(catalog_id, item_id), writes.c.write_id.in_(expired), writes.c.plan != _EXPIRED)
-        tx.execute(sa.update(writes).where(old).values(plan=_EXPIRED))
+    beyond = list(tx.scalars(ids.order_by(*_NEWEST_FIRST).offset(WRITES_KEPT)))
+    if not beyond:
+        return
+    expired, forgotten = beyond[: ON_RECORD - WRITES_KEPT], beyond[ON_RECORD - WRITES_KEPT :]
+    of_item = _of_item(catalog_id, item_id)
+    kept = sa.and_(of_item, writes.c.write_id.in_(expired), writes.c.plan != _EXPIRED)
+    tx.execute(sa.update(writes).where(kept).values(plan=_EXPIRED))
+    if forgotten:
+        tx.execute(sa.delete(writes).where(of_item, writes.c.write_id.in_(forgotten)))
 
 
 def some_items(tx: Connection, after: tuple[int, int], limit: int) -> list[tuple[int, int]]:
@@ -148,7 +152,9 @@ def outdated(tx: Connection, keys: Sequence[tuple[int, int]]) -> list[str]:
     newer, one = writes.alias(), writes.c
     same_item = sa.and_(newer.c.catalog_id == one.catalog_id, newer.c.item_id == one.item_id)
     followed = sa.exists().where(
-        same_item, newer.c.intent_id > one.intent_id, newer.c.write_id.is_distinct_from(one.write_id)
+        same_item,
+        newer.c.write_id.is_distinct_from(one.write_id),
+        sa.tuple_(*_place(newer.c)) > sa.tuple_(*_place(one)),
     )
     there = sa.exists().where(items.c.catalog_id == one.catalog_id, items.c.item_id == one.item_id)
     query = sa.select(one.intent_id).where(
@@ -161,6 +167,14 @@ def delete(tx: Connection, keys: Sequence[tuple[int, int]], intent_ids: Sequence
     """Take rows of these items off the record."""
     these = sa.tuple_(writes.c.catalog_id, writes.c.item_id).in_(keys)
     tx.execute(sa.delete(writes).where(these, writes.c.intent_id.in_(intent_ids)))
+
+
+def _place(columns: Any) -> tuple[ColumnElement[Any], ...]:
+    """What writes are ordered by: the database's clock, and not that of the hosts that gave them their ids."""
+    return columns.at, columns.intent_id
+
+
+_NEWEST_FIRST = [column.desc() for column in _place(writes.c)]
 
 
 def _of_item(catalog_id: int, item_id: int) -> ColumnElement[bool]:

@@ -52,7 +52,7 @@ def _to_the_byte(root: Root, claim: Claim, wanted: Wanted, policy: Policy) -> Pl
         identity=now.identity,
         files=files,
         sidecar=None if removed else claim.item.sidecar,
-        note="" if removed else claim.item.note,
+        note=now.note if removed else claim.item.note,
     )
     changes = {name: [new, old] for name, (old, new) in wanted.write.changes.items()}
     return Planned.make(claim, plan, Undoing.of(wanted.job, wanted.write), changes)
