@@ -8,7 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from indelible.v1 import item_pb2, item_service_pb2, job_pb2, policy_pb2, sync_pb2, sync_service_pb2, tags_pb2
+from indelible.v1 import (
+    admin_service_pb2,
+    item_pb2,
+    item_service_pb2,
+    job_pb2,
+    policy_pb2,
+    sync_pb2,
+    sync_service_pb2,
+    tags_pb2,
+)
 from PIL import Image
 from support.client import ALL, Client, add, clear, globs, ids, set_tags
 from support.contract import refused
@@ -17,7 +26,8 @@ from support.server import fresh_id
 from unit.files.vorbis_files import COMMENTS, comments, flac
 
 Library = Callable[..., tuple[str, list[Path]]]
-MANY = 1000 if os.environ.get("INDELIBLE_LONG") else 60
+LONG = bool(os.environ.get("INDELIBLE_LONG"))
+MANY = 1000 if LONG else 60
 
 
 @pytest.fixture
@@ -72,6 +82,7 @@ def written_and_idle(client: Client, catalog: str, path: Path) -> None:
     client.wait_synced(catalog)
 
 
+@pytest.mark.timeout(60 * 60 if LONG else 120)
 def test_an_undone_run_leaves_all_as_it_was_and_auto_sync_writes_nothing(client: Client, library: Library) -> None:
     """I10."""
     catalog, (sentinel, *paths) = library(MANY + 1)
@@ -274,6 +285,8 @@ def test_the_history_has_edits_and_writes_page_by_page(client: Client, library: 
     assert (written.write.outcome, written.write.undoable) == (item_pb2.WRITE_OUTCOME_VERIFIED, True)
     assert written.write.bytes_written > 0
     assert written.run_id == client.runs(catalog)[0].id
+    kept = client.stubs.admin.GetServerInfo(admin_service_pb2.GetServerInfoRequest()).info.retention
+    assert (kept.history_writes, kept.history.ToTimedelta().days) == (10, 90)
     paged, token = [], ""
     while True:
         request = item_service_pb2.ListHistoryRequest(catalog=catalog, path=path.name, page_size=1, page_token=token)
