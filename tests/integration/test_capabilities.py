@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from indelible.v1 import library_service_pb2, policy_pb2, sync_pb2
-from indelible_server.files.containers import MODULES
+from indelible_server.files.containers import EMBEDDED
 from indelible_server.files.formats import FORMATS
 from support.client import Client
 from support.contract import refused
@@ -26,7 +26,7 @@ def test_every_format_is_listed_with_its_home_and_its_ways(client: Client, name:
 
     assert set(formats) == {each.name for each in FORMATS}
     embedded = {key for key, each in formats.items() if each.mode == policy_pb2.FORMAT_MODE_EMBED}
-    assert embedded == set(MODULES)
+    assert embedded == set(EMBEDDED)
     assert sync_pb2.WRITE_METHOD_PATCH in formats["JPEG"].methods
     assert list(formats["CR3"].methods) == [sync_pb2.WRITE_METHOD_SIDECAR]
     assert "jpg" in formats["JPEG"].extensions

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .containers import MODULES
+from .containers import EMBEDDED, container_class
 from .formats import FORMATS, KIND_RAW
 from .forms import Rule
 from .media import filesystem, grants_leases
@@ -65,7 +65,7 @@ def format_abilities(policy: Policy) -> list[FormatAbility]:
     found = []
     for entry in sorted(FORMATS, key=lambda entry: entry.name.lower()):
         home = policy.home_of(f"x.{entry.extensions[0]}", entry.name)
-        module = MODULES.get(entry.name)
+        module = container_class(entry.name) if entry.name in EMBEDDED else None
         if home is HomeChoice.CATALOG_ONLY:
             ability = FormatAbility(entry.name, entry.kind, entry.extensions, home, ways=())
         elif home is HomeChoice.SIDECAR or module is None:
