@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 
 from ..config import Settings
+from ..domain.jobs import UNDO
 from ..errors import Unavailable
 from ..processes import Child
 from ..storage import jobs
@@ -51,6 +52,8 @@ class JobRunner:
         while True:
             with contextlib.suppress(Unavailable):
                 for job in await self._loop.run_in_executor(None, self._database.read, jobs.active):
+                    if job.kind == UNDO:
+                        continue  # writers work it off
                     if job.job_id not in self._running and len(self._running) < AT_ONCE:
                         child = await Child.start("indelible_server.library.worker", [job.job_id], self._environment)
                         self._running[job.job_id] = child
