@@ -18,6 +18,7 @@ import structlog
 from .config import Settings, WrongSetting
 from .domain.changes import finish_changes
 from .domain.conflicts import follow_policies
+from .domain.retention import WriteRetention
 from .errors import Unavailable
 from .library.runner import JobRunner
 from .processes import wait_for_orphans
@@ -145,9 +146,11 @@ def _store_privately(path: str, text: str) -> None:
 
 
 async def _keep_house(app: App) -> None:
-    """Carry on what a crash, or a database that went away, has interrupted: bulk edits, deletions, decisions."""
+    """Carry on what a crash, or a database that went away, interrupted: edits, deletions, decisions; tidy up."""
+    retention = WriteRetention(app.database)
     while True:
         try:
+            await app.long(retention.step)
             await app.long(finish_changes, app.database, edit_answer)
             await app.long(follow_policies, app.database)
             for catalog in await app.read(catalogs.being_deleted):

@@ -332,7 +332,7 @@ def test_the_history_of_an_item_is_paged_newest_first(database: Database, catalo
     revisions = [edit(database, catalog, title(str(number))).last_revision for number in range(5)]
     first = database.read(history.of_item, catalog.catalog_id, item.item_id, 2)
     assert [entry.revision for entry in first] == revisions[:2:-1]
-    rest = database.read(history.of_item, catalog.catalog_id, item.item_id, 9, first[-1].revision)
+    rest = database.read(history.of_item, catalog.catalog_id, item.item_id, 9, (first[-1].at, first[-1].revision))
     assert [entry.revision for entry in rest] == revisions[2::-1]
     assert database.read(history.count, catalog.catalog_id, item.item_id) == 5
 

@@ -93,7 +93,7 @@ def test_an_item_is_synced_by_a_verified_write_and_by_nothing_before(
     assert after.verified_at is not None
     assert unsynced(database, catalog) == 0
     assert live(database, item) == []
-    assert write_outcomes(database) == [intents.VERIFIED]
+    assert write_outcomes(database) == ["VERIFIED"]
     assert database.read(leases.count, catalog.catalog_id) == 0
 
 
@@ -229,7 +229,7 @@ def test_a_failure_drops_what_never_began_keeps_what_met_other_content_and_leave
     report = failed(mine, transient=True, not_carried_out=(untouched,), foreign=(foreign,))
     acknowledge(database, catalog, report)
     assert live(database, item) == [unknown]
-    assert write_outcomes(database) == [intents.FOREIGN]
+    assert write_outcomes(database) == ["FOREIGN"]
     assert database.read(leases.count, catalog.catalog_id) == 0
 
 
@@ -252,7 +252,7 @@ def test_a_file_with_other_content_is_given_back_and_its_old_bytes_are_kept(
     mine = claimed(database, catalog)
     assert acknowledge(database, catalog, GivenBack(mine, foreign=(intended(database, mine, b"1"),))) == 1
     assert live(database, item) == []
-    assert write_outcomes(database) == [intents.FOREIGN]
+    assert write_outcomes(database) == ["FOREIGN"]
     assert claimed(database, catalog).item.verified_at is None
 
 

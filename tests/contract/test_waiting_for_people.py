@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from indelible_server.domain import conflicts, holds
+from indelible_server.domain import conflicts, holds, policies
 from indelible_server.domain import runs as run_rules
 from indelible_server.domain.bulk import ITEMS_A_PART
 from indelible_server.domain.conflicts import Side
+from indelible_server.domain.outcomes import Conflicted, Failed
 from indelible_server.domain.principal import Principal, Role
+from indelible_server.files import port
+from indelible_server.files.planning import plan
 from indelible_server.files.policy import Policy
+from indelible_server.files.reading import verify
 from indelible_server.storage import catalogs, history, intents, leases, runs
 from indelible_server.storage.catalogs import Catalog
 from indelible_server.storage.database import Database
 from indelible_server.storage.item import Item, ItemState
 from indelible_server.storage.tables import roots
+from indelible_server.writeback.planned import Planned
 from support.edits import EVERYTHING, all_items, claim, edit, now, title, work_off
 from support.intents import make_intent
 from support.outcomes import acknowledge, conflicted, failed, verified
+from support.photos import edit_outside, make_photos
 from support.samples import add_items, make_catalog
 
 ANN = Principal("ann", Role.EDITOR, on_behalf_of="bob")
@@ -107,6 +114,27 @@ def test_an_edit_that_came_while_the_conflict_was_found_may_have_ended_it(
     assert (after.state, after.conflicts) == (ItemState.PENDING, [])
     acknowledge(database, held_back, verified(*claim(database, held_back)))
     assert counts(database, held_back) == (0, 0, 0)
+
+
+def test_a_file_that_changes_while_its_conflict_is_told_is_looked_at_again(
+    database: Database, held_back: Catalog, tmp_path: Path
+) -> None:
+    """What people are shown and what a decision is written over are one and the same."""
+    (path,) = make_photos(tmp_path / "photos", 1)
+    add_items(database, held_back, [path.name])
+    edit(database, held_back, title("ours"))
+    (mine,) = claim(database, held_back)
+    policy = policies.engine_policy(held_back)
+    edit_outside(path, title="theirs")
+    with port.Root(str(path.parent)) as root:
+        planned = Planned.make(mine, plan(root, b"p0000.jpg", base=mine.item.homes, ours=mine.item.tags, policy=policy))
+        told = planned.conflicted(verify(root, planned.plan, policy))
+        edit_outside(path, title="theirs, later")
+        too_late = planned.conflicted(verify(root, planned.plan, policy))
+    assert isinstance(told, Conflicted)
+    assert told.conflicts == [{"field": "title", "base": None, "theirs": "theirs"}]
+    assert isinstance(too_late, Failed)
+    assert (too_late.reason, too_late.transient) == ("CONFLICT", True)
 
 
 def test_a_conflict_under_another_policy_is_decided_by_it(database: Database, catalog: Catalog) -> None:

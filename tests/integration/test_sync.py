@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import pytest
 from indelible.v1 import catalog_service_pb2, item_pb2, sync_pb2, sync_service_pb2, tags_pb2
 from support.client import ALL, PATIENCE_S, Client, Library, add, clear, globs, remove, set_tags
 from support.contract import refusal, refused
@@ -618,6 +619,7 @@ def test_a_share_that_is_gone_waits_and_goes_on_when_it_is_back(client: Client, 
     assert (away_again / "p0000.jpg").read_bytes() == b"another share is mounted here"
 
 
+@pytest.mark.parametrize("server", ["sqlite"], indirect=True)  # the same on both
 def test_a_share_that_goes_during_a_run_fails_nothing_and_the_run_goes_on_when_it_is_back(
     client: Client, name: str, tmp_path: Path
 ) -> None:

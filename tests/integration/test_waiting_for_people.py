@@ -17,6 +17,9 @@ from typer.testing import CliRunner
 
 # File times are of the kernel's coarse clock, which lags behind by up to a tick.
 TICK_NS = 20_000_000
+# What is the same on both databases: the store's own part of it has contract tests.
+on_sqlite = pytest.mark.parametrize("server", ["sqlite"], indirect=True)
+
 HOLD = {"conflicts": "CONFLICT_POLICY_HOLD"}
 
 
@@ -132,6 +135,7 @@ def test_what_changed_in_the_file_after_the_decision_is_in_conflict_anew(
     assert seen(path).title == "Ours"
 
 
+@on_sqlite
 def test_each_field_is_decided_by_itself(client: Client, library: Library) -> None:
     catalog, (path,) = library(1, policy=HOLD)
     client.edit(catalog, set_tags(title="Base", credit="Base"))
@@ -173,6 +177,7 @@ def test_what_others_changed_in_other_fields_is_kept_by_either_decision(client: 
     assert stray_files(paths[0].parent) == []
 
 
+@on_sqlite
 def test_an_edit_of_a_field_in_conflict_changes_the_catalogs_side_only(
     client: Client, conflicted: tuple[str, Path]
 ) -> None:
@@ -189,6 +194,7 @@ def test_an_edit_of_a_field_in_conflict_changes_the_catalogs_side_only(
     assert (seen(path).title, seen(path).rating) == (None, 3)
 
 
+@on_sqlite
 def test_an_edit_that_says_what_the_file_says_ends_the_conflict(client: Client, conflicted: tuple[str, Path]) -> None:
     catalog, path = conflicted
     before = path.read_bytes()
@@ -212,6 +218,7 @@ def test_another_policy_decides_what_waits(
     assert {newest.diff.before.title, newest.diff.after.title} == {"Ours", "Theirs"}
 
 
+@on_sqlite
 def test_a_value_that_the_file_lost_can_be_decided_too(client: Client, library: Library) -> None:
     catalog, paths = library(2, policy=HOLD)
     plain = [path.read_bytes() for path in paths]
@@ -229,6 +236,7 @@ def test_a_value_that_the_file_lost_can_be_decided_too(client: Client, library: 
     assert not client.item(catalog, "p0001.jpg").tags.HasField("title")
 
 
+@on_sqlite
 def test_a_sidecar_that_says_otherwise_is_a_conflict_and_both_homes_are_written(
     client: Client, library: Library
 ) -> None:
@@ -256,6 +264,7 @@ def test_a_sidecar_that_says_otherwise_is_a_conflict_and_both_homes_are_written(
     assert 'Rating="5"' in sidecar.read_text() or "<xmp:Rating>5<" in sidecar.read_text()
 
 
+@on_sqlite
 def test_a_decision_repeated_with_its_request_id_gives_the_first_answer(
     client: Client, conflicted: tuple[str, Path]
 ) -> None:
@@ -335,6 +344,7 @@ def test_after_a_hold_only_the_file_in_hand_is_finished(
     assert written(paths, "One") == paths
 
 
+@on_sqlite
 def test_a_read_only_root_holds_what_is_edited_whatever_people_do(client: Client, library: Library, name: str) -> None:
     catalog, _ = library(1, read_only=True)
     client.edit(catalog, set_tags(title="One"))
@@ -345,6 +355,7 @@ def test_a_read_only_root_holds_what_is_edited_whatever_people_do(client: Client
     assert client.item(catalog, "p0000.jpg").hold == by_server
 
 
+@on_sqlite
 def test_the_command_line_holds_shows_and_decides(server: RunningServer, client: Client, library: Library) -> None:
     catalog, (path,) = library(1, policy={"conflicts": "CONFLICT_POLICY_HOLD"})
 

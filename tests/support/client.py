@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -23,7 +24,7 @@ from indelible.v1 import (
 
 from support.server import Stubs, fresh_id
 
-PATIENCE_S = 45
+PATIENCE_S = 600 if os.environ.get("INDELIBLE_LONG") else 45
 ALL = item_pb2.Selection(all=True)
 Status = Any
 Library = Callable[..., tuple[str, list[Path]]]

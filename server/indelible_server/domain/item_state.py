@@ -71,7 +71,9 @@ def verified(item: Item, *, written_revision: int, next_edit: int | None, now: i
 def failed(item: Item, reason: str, message: str, *, transient: bool, now: int) -> Item:
     """The item after a write that failed: tried again after a growing delay, or waiting for a person."""
     attempts = item.attempts + 1
-    after = replace(item, failure=reason, failure_message=message, attempts=attempts)
+    # An undo that broke off leaves a synchronized item with a file that nobody has verified.
+    since = item.revision if item.unsynced_since is None else item.unsynced_since
+    after = replace(item, unsynced_since=since, failure=reason, failure_message=message, attempts=attempts)
     return unsynced(after, now + retry_delay(attempts) if transient else None)
 
 

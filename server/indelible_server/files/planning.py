@@ -55,11 +55,13 @@ def plan(
         return _planned(found, target, base, ours, policy, replace=replace, sidecar=sidecar)
 
 
-def plan_edit(root: Root, target: bytes, change: Callable[[Tags], Tags], policy: Policy) -> Plan:
-    """Like `plan`, for a file that no catalog knows: `change` makes the wanted tags of those that are there."""
-    with survey(root, target, policy) as found:
+def plan_edit(
+    root: Root, target: bytes, change: Callable[[Tags], Tags], policy: Policy, *, sidecar: bytes | None = None
+) -> Plan:
+    """Like `plan`, whatever a catalog knows of the file: `change` makes the wanted tags of those that are there."""
+    with survey(root, target, policy, known=sidecar) as found:
         base = {home.value: tags for home, tags in found.homes.items()}
-        return _planned(found, target, base, change(found.tags), policy)
+        return _planned(found, target, base, change(found.tags), policy, sidecar=sidecar)
 
 
 def _planned(

@@ -12,12 +12,14 @@ from ..domain.advice import with_advice
 from ..domain.sync import SyncStatus
 from ..files.plan import Home
 from ..files.probing import RootAbility
+from ..files.tags import same
 from ..storage.catalogs import Catalog, Root
 from ..storage.history import Entry
 from ..storage.item import Item, ItemState
 from ..storage.jobs import Job
 from ..storage.runs import Run
 from ..storage.writers import Writer
+from ..storage.writes import Write
 from .convert_policy import custom_field_messages, policy_message
 from .convert_tags import diff_message, tags_message
 
@@ -155,8 +157,10 @@ def failure_message(item: Item) -> sync_pb2.Failure | None:
     )
 
 
-def history_message(entry: Entry) -> item_pb2.HistoryEntry:
-    """One entry of an item's history."""
+def history_message(entry: Entry | Write) -> item_pb2.HistoryEntry:
+    """One entry of an item's history: an edit, or a write."""
+    if isinstance(entry, Write):
+        return _write_entry(entry)
     return item_pb2.HistoryEntry(
         item_id=str(entry.item_id),
         revision=entry.revision,
@@ -166,6 +170,27 @@ def history_message(entry: Entry) -> item_pb2.HistoryEntry:
         source=entry.source,
         run_id=entry.run_id or "",
         diff=diff_message(entry.changes),
+    )
+
+
+def _write_entry(write: Write) -> item_pb2.HistoryEntry:
+    changed = {name: values for name, values in write.changes.items() if not same(name, *values)}
+    return item_pb2.HistoryEntry(
+        item_id=str(write.item_id),
+        revision=write.revision,
+        time=when(write.at),
+        principal=write.principal,
+        on_behalf_of=write.on_behalf_of,
+        source="EDIT" if write.undo_of is None else "UNDO",
+        run_id=write.run_id or "",
+        diff=diff_message(changed),
+        write=item_pb2.FileWrite(
+            id=write.write_id,
+            method=value_of(sync_pb2.WriteMethod, "WRITE_METHOD", write.method),
+            outcome=value_of(item_pb2.WriteOutcome, "WRITE_OUTCOME", write.outcome),
+            bytes_written=write.bytes_written,
+            undoable=write.undoable,
+        ),
     )
 
 
@@ -257,6 +282,8 @@ def job_message(job: Job) -> job_pb2.Job:
     )
     if job.kind == "IMPORT":
         message.import_counts.CopyFrom(job_pb2.ImportCounts(**job.counts))
+    if job.kind == "UNDO":
+        message.undo_counts.CopyFrom(job_pb2.UndoCounts(**job.counts))
     return message
 
 

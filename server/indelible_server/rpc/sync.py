@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from indelible.v1 import item_pb2, sync_pb2, sync_service_pb2, sync_service_pb2_grpc
 from sqlalchemy import Connection
 
-from ..domain import catalogs, conflicts, holds, runs, sync
+from ..domain import catalogs, conflicts, holds, runs, sync, undo_jobs
 from ..domain import items as item_rules
 from ..domain.bulk import Bulk
 from ..domain.conflicts import Side
@@ -20,7 +20,7 @@ from ..storage.catalogs import Catalog
 from ..storage.items import Page, SavedSearch
 from . import paging
 from .app import App, Begin, Work
-from .convert import failure_message, run_message, status_message, value_of
+from .convert import failure_message, job_message, run_message, status_message, value_of
 from .selections import selection
 from .status import NotYetAvailable
 from .status_watch import watch_statuses
@@ -80,6 +80,11 @@ class SyncService(sync_service_pb2_grpc.SyncServiceServicer):
         self, request: sync_service_pb2.ListRunsRequest, context: Context
     ) -> sync_service_pb2.ListRunsResponse:
         return await self._app.read(_runs, caller(), request)
+
+    async def UndoRun(
+        self, request: sync_service_pb2.UndoRunRequest, context: Context
+    ) -> sync_service_pb2.UndoRunResponse:
+        return await self._app.mutate(request, sync_service_pb2.UndoRunResponse, _undoer(request))
 
     async def ListFailures(
         self, request: sync_service_pb2.ListFailuresRequest, context: Context
@@ -186,6 +191,17 @@ def _runs(
         next_page_token=paging.next_token(request, [shown[-1].run_id]) if len(found) > size else "",
         total_size=run_store.count(tx, catalog.catalog_id),
     )
+
+
+def _undoer(request: sync_service_pb2.UndoRunRequest) -> Work[sync_service_pb2.UndoRunResponse]:
+    if not request.run_id:
+        raise invalid("run_id", "is empty: say which run")
+
+    def work(tx: Connection, who: Principal) -> sync_service_pb2.UndoRunResponse:
+        job = undo_jobs.start_for_run(tx, who, catalogs.find(tx, who, request.catalog), request.run_id)
+        return sync_service_pb2.UndoRunResponse(job=job_message(job))
+
+    return work
 
 
 def _reasons(request: sync_service_pb2.ListFailuresRequest | sync_service_pb2.RetryFailuresRequest) -> set[str]:

@@ -24,6 +24,7 @@ from .tables import (
     runs,
     store,
     tombstones,
+    undos,
     unreached,
     writes,
 )
@@ -102,15 +103,15 @@ def delete_items(tx: Connection, catalog_id: int, limit: int) -> int:
     """Remove up to `limit` items of a catalog that is being deleted, with their history; returns how many."""
     query = sa.select(items.c.item_id).where(items.c.catalog_id == catalog_id).order_by(items.c.item_id)
     ids = list(tx.scalars(query.limit(limit)))
-    for table in (history, writes, items):
+    for table in (history, writes, undos, items):
         tx.execute(sa.delete(table).where(table.c.catalog_id == catalog_id, table.c.item_id.in_(ids)))
     return len(ids)
 
 
 def delete(tx: Connection, catalog_id: int) -> None:
     """Remove all that is left of a catalog whose items are gone. Bulk edits stay until whoever waits is answered."""
-    per_root = (unreached, roots)
-    for table in (history, writes, tombstones, runs, run_items, job_claims, jobs, *per_root, counters, catalogs):
+    of_jobs, of_roots = (undos, job_claims, jobs), (unreached, roots)
+    for table in (history, writes, tombstones, runs, run_items, *of_jobs, *of_roots, counters, catalogs):
         tx.execute(sa.delete(table).where(table.c.catalog_id == catalog_id))
     touch(tx, catalog_id)
 

@@ -6,7 +6,7 @@ A lease fences the acknowledgement, not the file: what keeps a late writer from 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,7 +19,7 @@ from .database import now_ms, touch
 from .ids import new_id
 from .item import Item, ItemState, from_row
 from .runs import Run, members
-from .tables import catalogs, intents, items, late_writers, leases, roots, writers
+from .tables import catalogs, intents, items, late_writers, leases, roots, undos, writers
 
 LEASE_MS = 60_000
 
@@ -31,6 +31,8 @@ class Claim:
     token: str
     item: Item
     run_id: str | None
+    job_id: str | None = None
+    """The undo that it was claimed for; None: to be written."""
 
 
 def claim_due(tx: Connection, catalog_id: int, writer_id: str, run: Run | None, limit: int) -> list[Claim]:
@@ -53,11 +55,34 @@ def claim_due(tx: Connection, catalog_id: int, writer_id: str, run: Run | None, 
             hosts.reached_by(_host_of(writer_id)),
             ~_exists(leases),
             ~_exists(intents),
+            # What is to be taken back is found as it was when that was asked for.
+            ~_exists(undos),
         )
         .order_by(items.c.due_at)
         .limit(limit)
     )
     return _lease(tx, catalog_id, writer_id, query, None if run is None else run.run_id)
+
+
+def claim_undo(tx: Connection, catalog_id: int, writer_id: str, job_id: str, limit: int) -> list[Claim]:
+    """Lease up to `limit` items of an undo, whatever their catalog's switch says: it was asked for."""
+    query = (
+        sa.select(items)
+        .join(undos, sa.and_(undos.c.catalog_id == items.c.catalog_id, undos.c.item_id == items.c.item_id))
+        .join(roots, sa.and_(roots.c.catalog_id == items.c.catalog_id, roots.c.root_id == items.c.root_id))
+        .where(
+            undos.c.catalog_id == catalog_id,
+            undos.c.job_id == job_id,
+            undos.c.due_at <= now_ms(tx),
+            roots.c.offline_since.is_(None),
+            hosts.reached_by(_host_of(writer_id)),
+            ~_exists(leases),
+            ~_exists(intents),
+        )
+        .order_by(items.c.item_id)
+        .limit(limit)
+    )
+    return [replace(claim, job_id=job_id) for claim in _lease(tx, catalog_id, writer_id, query, None)]
 
 
 def claim_unsettled(tx: Connection, writer_id: str, limit: int) -> list[Claim]:

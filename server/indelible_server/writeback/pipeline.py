@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import structlog
 from sqlalchemy import Connection
 
-from ..domain import policies, sync
+from ..domain import policies, sync, undo_jobs
 from ..domain.outcomes import Failed, GivenBack, Outcome, acknowledge
 from ..files.apply import apply
 from ..files.fencing import fence
@@ -26,6 +26,7 @@ from ..storage.database import Database
 from ..storage.intents import Intent, Late
 from ..storage.leases import Claim
 from .planned import Planned
+from .undoing import plan_undo
 
 log = structlog.get_logger("writeback")
 
@@ -55,6 +56,10 @@ class Pipeline:
     def write(self, catalog: Catalog, claims: Sequence[Claim]) -> None:
         """Write claimed items and put on record what came of each."""
         self._by_root(catalog, claims, AtRoot.write)
+
+    def undo(self, catalog: Catalog, claims: Sequence[Claim]) -> None:
+        """Take back what the items' undo wants, and put on record what came of each."""
+        self._by_root(catalog, claims, AtRoot.undo)
 
     def settle(self, catalog: Catalog, claims: Sequence[Claim]) -> None:
         """Find out what became of intents that outlived their writer, complete what was torn, put it on record."""
@@ -94,7 +99,18 @@ class AtRoot:
 
     def write(self, claims: Sequence[Claim]) -> list[Outcome]:
         """Plan all, commit the intents of all together, then write one after the other."""
-        made = [self._plan(claim) for claim in claims]
+        return self._carry_out_all([self._guarded(claim, self._plan) for claim in claims])
+
+    def undo(self, claims: Sequence[Claim]) -> list[Outcome]:
+        """The same, with plans that take writes back."""
+        wanted = self._database.read(undo_jobs.wanted, claims)
+
+        def plan(claim: Claim) -> Planned | Outcome:
+            return plan_undo(self._root, claim, wanted.get(claim.item.item_id), self._policy)
+
+        return self._carry_out_all([self._guarded(claim, plan) for claim in claims])
+
+    def _carry_out_all(self, made: Sequence[Planned | Outcome]) -> list[Outcome]:
         planned = [each for each in made if isinstance(each, Planned)]
         taken = self._database.write(_intend, planned)
         outcomes: list[Outcome] = [each for each in made if not isinstance(each, Planned)]
@@ -109,25 +125,30 @@ class AtRoot:
         late = self._database.read(intents.late, [intent.intent_id for each in live.values() for intent in each])
         return [self._settle_one(claim, live.get(claim.item.item_id, []), late) for claim in claims]
 
-    def _plan(self, claim: Claim) -> Planned | Outcome:
+    def _guarded(self, claim: Claim, plan: Callable[[Claim], Planned | Outcome]) -> Planned | Outcome:
+        """What is planned for a claim, or what came of it already because no file has to be written."""
         self._pipeline.begin(claim)
-        item = claim.item
         try:
-            plan = make_plan(
-                self._root,
-                item.key,
-                base=item.homes,
-                stale=item.stale,
-                ours=item.tags,
-                policy=self._policy,
-                sidecar=item.sidecar,
-            )
-            planned = Planned.make(claim, plan)
-            if plan.held:
-                return planned.conflicted(verify(self._root, plan, self._policy))
-            return planned if planned.intents else planned.verified(verify(self._root, plan, self._policy), 0)
+            planned = plan(claim)
+            if not isinstance(planned, Planned) or planned.intents:
+                return planned
+            return planned.verified(planned.read_back(self._root, self._policy), 0)
         except FileProblem as problem:
             return self._failed(claim, problem)
+
+    def _plan(self, claim: Claim) -> Planned | Outcome:
+        item = claim.item
+        plan = make_plan(
+            self._root,
+            item.key,
+            base=item.homes,
+            stale=item.stale,
+            ours=item.tags,
+            policy=self._policy,
+            sidecar=item.sidecar,
+        )
+        planned = Planned.make(claim, plan)
+        return planned.conflicted(verify(self._root, plan, self._policy)) if plan.held else planned
 
     def _carry_out(self, planned: Planned) -> Outcome:
         claim = planned.claim
@@ -139,7 +160,7 @@ class AtRoot:
             for file in planned.plan.files:
                 applied = apply(self._root, file, still_ours=self._asking(claim))
                 written += applied.bytes_written
-            return planned.verified(verify(self._root, planned.plan, self._policy), written)
+            return planned.verified(planned.read_back(self._root, self._policy), written)
         except LeaseLost:
             return GivenBack(claim)  # whoever has the lease now settles the intents
         except (FileProblem, Changed) as problem:
@@ -176,7 +197,7 @@ class AtRoot:
         if complete:
             # Unless it does not verify: then someone has written since.
             with contextlib.suppress(FileProblem):
-                return planned.verified(verify(self._root, planned.plan, self._policy), 0)
+                return planned.verified(planned.read_back(self._root, self._policy), 0)
         return GivenBack(planned.claim, not_carried_out=untouched, foreign=changed)
 
     def _shut_out(self, planned: Planned, late: Mapping[str, Late]) -> None:
@@ -227,9 +248,9 @@ def _intend(tx: Connection, planned: Sequence[Planned]) -> set[str]:
 
 
 def _may_begin(tx: Connection, claim: Claim) -> bool:
-    item = claim.item
-    held = items.with_hold(tx, item.catalog_id, [item.item_id])
-    return not held and sync.may_write(tx, item.catalog_id) and _still_ours(tx, claim)
+    wanted = undo_jobs.is_wanted(tx, claim.job_id) if claim.job_id else sync.may_write(tx, claim.item.catalog_id)
+    held = items.with_hold(tx, claim.item.catalog_id, [claim.item.item_id])
+    return wanted and not held and _still_ours(tx, claim)
 
 
 def _still_ours(tx: Connection, claim: Claim) -> bool:

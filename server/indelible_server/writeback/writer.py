@@ -17,6 +17,7 @@ import structlog
 from sqlalchemy import Connection
 
 from ..config import load_settings
+from ..domain import undo_jobs
 from ..errors import Unavailable
 from ..logs import configure_logging
 from ..processes import Parent, be_child, limit_cpu
@@ -69,6 +70,10 @@ class Writer:
         unsettled = self._database.write(leases.claim_unsettled, self._writer_id, BATCH)
         if unsettled:
             return self._do(unsettled, self._pipeline.settle)
+        for job in self._database.read(undo_jobs.active):
+            claims = self._database.write(undo_jobs.claim, job.job_id, self._writer_id, BATCH)
+            if claims:
+                return self._do(claims, self._pipeline.undo)
         for catalog in self._database.read(_writable):
             claims = self._database.write(_claim, catalog, self._writer_id)
             if claims:
