@@ -97,7 +97,7 @@ def test_decided_for_the_catalog_its_value_is_written_over_the_files(
     assert client.sync(catalog).done_items == 1
     assert (seen(path).title, seen(path).rating) == ("Ours", 1)
     assert state(client, catalog) == item_pb2.ITEM_STATE_SYNCED
-    newest = client.history(catalog, "p0000.jpg")[0]
+    newest = client.edits(catalog, "p0000.jpg")[0]
     assert (newest.principal, newest.on_behalf_of, newest.source) == ("local", "ann", "EDIT")
     assert (newest.diff.before.title, newest.diff.after.title) == ("Theirs", "Ours")
 
@@ -112,7 +112,7 @@ def test_decided_for_the_file_its_value_is_the_catalogs_and_nothing_is_written(
     assert (answer.matched, answer.resolved) == (1, 1)
     item = client.item(catalog, "p0000.jpg")
     assert (item.tags.title, item.state) == ("Theirs", item_pb2.ITEM_STATE_SYNCED)
-    newest = client.history(catalog, "p0000.jpg")[0]
+    newest = client.edits(catalog, "p0000.jpg")[0]
     assert (newest.principal, newest.source) == ("local", "RESCAN")
     assert (newest.diff.before.title, newest.diff.after.title) == ("Ours", "Theirs")
     client.switch(catalog, True)
@@ -214,7 +214,7 @@ def test_another_policy_decides_what_waits(
     set_policy(client, catalog, policy)
     assert client.wait_synced(catalog).conflicted_items == 0
     assert (seen(path).title, client.item(catalog, "p0000.jpg").tags.title) == (title, title)
-    newest = client.history(catalog, "p0000.jpg")[0]
+    newest = client.edits(catalog, "p0000.jpg")[0]
     assert {newest.diff.before.title, newest.diff.after.title} == {"Ours", "Theirs"}
 
 
