@@ -176,6 +176,17 @@ def test_a_large_edit_that_was_killed_is_finished_by_the_next_server(
     assert repeated.last_revision == before == revision(database, many)
 
 
+def test_servers_that_finish_a_killed_edit_at_once_edit_each_item_once(database: Database, many: Catalog) -> None:
+    with child("die_in_the_second_part", database, many.catalog_id, "request") as process:
+        process.next()
+    before = revision(database, many)
+    with child("finish_changes", database) as one, child("finish_changes", database) as other:
+        assert {one.next(), other.next()} <= {"0\n", "1\n"}
+    assert all(item.tags == {"keywords": ["new"]} for item in all_items(database, many))
+    assert entry_counts(database, many) == {1}
+    assert revision(database, many) == before + -(-(MANY - changes.ITEMS_A_PART) // changes.ITEMS_A_PART)
+
+
 def test_who_repeats_a_killed_edit_finishes_it(database: Database, many: Catalog) -> None:
     with child("die_in_the_second_part", database, many.catalog_id, "request") as process:
         process.next()

@@ -297,7 +297,7 @@ def test_the_status_tells_what_is_kept(database: Database, catalog: Catalog) -> 
     status = database.read(sync.status, catalog)
     assert (status.text, status.activity) == ("2 of 3 not synchronized", Activity.IDLE)
     run = start(database, catalog)
-    database.write(writers.insert, "w", "host", 1)
+    database.write(writers.insert, "w", "host")
     (one, _two) = claim(database, catalog, "w", run=run)
     status = database.read(sync.status, catalog)
     assert (status.text, status.activity, status.in_flight) == ("Synchronizing: 0 of 2", Activity.SYNCING, 2)
@@ -308,7 +308,7 @@ def test_the_status_tells_what_is_kept(database: Database, catalog: Catalog) -> 
 def test_what_lies_on_a_read_only_root_is_not_said_to_be_synchronizing(database: Database, catalog: Catalog) -> None:
     edited(database, catalog, "a")
     make_read_only(database, catalog.roots[0].root_id)
-    database.write(writers.insert, "w", "host", 1)
+    database.write(writers.insert, "w", "host")
     database.write(sync.set_auto_sync, catalog, True)
     present_catalog = database.read(catalogs.get, catalog.catalog_id)
     assert present_catalog is not None

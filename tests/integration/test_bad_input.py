@@ -37,7 +37,7 @@ LATER = {
     *(rpc.name for rpc in RPCS if rpc.name.startswith("RemoteService/")),
 }
 # What writers and the server note about themselves is no change of a catalog.
-OWN_TABLES = {"writers", "tokens", "sqlite_sequence"}
+OWN_TABLES = {"hosts", "writers", "tokens", "sqlite_sequence"}
 
 RPCS_BY_NAME = {rpc.name: rpc for rpc in RPCS}
 

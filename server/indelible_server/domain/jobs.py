@@ -14,6 +14,8 @@ from ..storage.jobs import Job
 from .principal import Principal
 
 IMPORT, UNDO = "IMPORT", "UNDO"
+# What a server carries out in processes of its own; an undo is worked off by writers.
+IN_PROCESSES = (IMPORT,)
 
 
 def start_import(tx: Connection, who: Principal, catalog: Catalog, path: str, root_id: str) -> Job:

@@ -47,7 +47,7 @@ def status(tx: Connection, catalog: Catalog) -> SyncStatus:
     in_flight = leases.count(tx, catalog.catalog_id)
     state = None if active is None else active.state
     present = _due(tx, catalog, counts, active)
-    doing, waits = activity(catalog.auto_sync, state, in_flight, present, len(writers.alive(tx)))
+    doing, waits = activity(catalog.auto_sync, state, in_flight, present, writers.count_for(tx, catalog.catalog_id))
     return SyncStatus(catalog, counts, doing, tuple(waits), in_flight, run)
 
 

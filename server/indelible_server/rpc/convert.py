@@ -293,6 +293,9 @@ def writer_message(writer: Writer) -> admin_pb2.Writer:
         id=writer.writer_id,
         host=writer.host,
         pid=writer.pid,
+        version=writer.version,
+        root_ids=writer.root_ids,
+        in_flight_items=writer.in_flight,
         start_time=when(writer.started_at),
         heartbeat_time=when(writer.heartbeat_at),
     )

@@ -17,6 +17,7 @@ from ..files.problems import FileProblem
 from ..roots import Roots
 from ..storage import writers
 from ..storage.catalogs import Catalog, Root
+from ..storage.writers import Writer
 from .app import App, Work
 from .convert import capabilities_message, job_message
 from .selections import inside
@@ -39,24 +40,24 @@ class LibraryService(library_service_pb2_grpc.LibraryServiceServicer):
         self, request: library_service_pb2.GetCapabilitiesRequest, context: Context
     ) -> library_service_pb2.GetCapabilitiesResponse:
         catalog = await self._app.find_catalog(request.catalog)
-        alive = len(await self._app.read(writers.alive))
+        alive = await self._app.read(writers.alive)
         return await self._app.long(_capabilities, catalog, self._roots, alive)
 
 
-def _capabilities(catalog: Catalog, roots: Roots, alive: int) -> library_service_pb2.GetCapabilitiesResponse:
+def _capabilities(catalog: Catalog, roots: Roots, alive: list[Writer]) -> library_service_pb2.GetCapabilitiesResponse:
     return library_service_pb2.GetCapabilitiesResponse(
         roots=[_root_message(root, roots, alive) for root in catalog.roots],
         formats=[_format_message(each) for each in format_abilities(engine_policy(catalog))],
     )
 
 
-def _root_message(root: Root, roots: Roots, alive: int) -> library_pb2.RootCapabilities:
+def _root_message(root: Root, roots: Roots, alive: list[Writer]) -> library_pb2.RootCapabilities:
     message = capabilities_message(root)
     message.online, message.writers = False, 0
     with contextlib.suppress(FileProblem), roots.open(root) as folder:
         found = replace(root, abilities=probe(folder.path, root.read_only).to_json())
         message = capabilities_message(found)
-        message.online, message.writers = True, alive
+        message.online, message.writers = True, sum(root.root_id in writer.root_ids for writer in alive)
     return message
 
 

@@ -17,6 +17,7 @@ from .tables import (
     counters,
     history,
     items,
+    job_claims,
     jobs,
     roots,
     run_items,
@@ -24,6 +25,7 @@ from .tables import (
     store,
     tombstones,
     undos,
+    unreached,
     writes,
 )
 
@@ -108,7 +110,8 @@ def delete_items(tx: Connection, catalog_id: int, limit: int) -> int:
 
 def delete(tx: Connection, catalog_id: int) -> None:
     """Remove all that is left of a catalog whose items are gone. Bulk edits stay until whoever waits is answered."""
-    for table in (history, writes, undos, tombstones, runs, run_items, jobs, roots, counters, catalogs):
+    of_jobs, of_roots = (undos, job_claims, jobs), (unreached, roots)
+    for table in (history, writes, tombstones, runs, run_items, *of_jobs, *of_roots, counters, catalogs):
         tx.execute(sa.delete(table).where(table.c.catalog_id == catalog_id))
     touch(tx, catalog_id)
 
@@ -165,12 +168,13 @@ def insert_root(tx: Connection, root: Root) -> None:
 
 def delete_root(tx: Connection, root_id: str) -> None:
     """Remove a root whose items are gone."""
-    tx.execute(sa.delete(roots).where(roots.c.root_id == root_id))
+    for table in (unreached, roots):
+        tx.execute(sa.delete(table).where(table.c.root_id == root_id))
 
 
 def all_roots(tx: Connection) -> list[Root]:
     """The roots of all catalogs."""
-    return [_root(row) for row in tx.execute(sa.select(roots).order_by(roots.c.root_id))]
+    return [root_from_row(row) for row in tx.execute(sa.select(roots).order_by(roots.c.root_id))]
 
 
 def set_root_offline(tx: Connection, root_id: str, offline: bool) -> None:
@@ -195,14 +199,15 @@ def _select(tx: Connection, *where: sa.ColumnElement[bool]) -> list[Catalog]:
 
 def _roots_of(tx: Connection, catalog_ids: Sequence[int]) -> list[Root]:
     query = sa.select(roots).where(roots.c.catalog_id.in_(catalog_ids)).order_by(roots.c.position)
-    return [_root(row) for row in tx.execute(query)]
+    return [root_from_row(row) for row in tx.execute(query)]
 
 
 def _catalog(row: Row[Any], its_roots: tuple[Root, ...]) -> Catalog:
     return Catalog(**dict(row._mapping) | {"policy": json.loads(row.policy), "roots": its_roots})
 
 
-def _root(row: Row[Any]) -> Root:
+def root_from_row(row: Row[Any]) -> Root:
+    """The root in a row of its table."""
     values = {name: getattr(row, name) for name in Root.__dataclass_fields__}
     return Root(**values | {"abilities": None if row.abilities is None else json.loads(row.abilities)})
 

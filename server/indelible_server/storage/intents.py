@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from .database import now_ms
-from .tables import intents
+from .tables import intents, late_writers, writers
 from .tables import writes as write_rows
 from .writes import Note, expire_beyond, row_values
 
@@ -54,6 +54,25 @@ def of_items(tx: Connection, catalog_id: int, item_ids: Sequence[int]) -> dict[i
     return found
 
 
+@dataclass(frozen=True)
+class Late:
+    """The writers whose lease ended while they had an intent in hand."""
+
+    number: int
+    may_live: bool
+
+
+def late(tx: Connection, intent_ids: Sequence[str]) -> dict[str, Late]:
+    """Those of these intents that were left by writers whose lease ended.
+
+    Such a writer may still be about to write, until its supervisor has said that it is dead.
+    """
+    columns = late_writers.c.intent_id, sa.func.count().label("number"), sa.func.count(writers.c.writer_id).label("on")
+    query = sa.select(*columns).outerjoin(writers, writers.c.writer_id == late_writers.c.writer_id)
+    query = query.where(late_writers.c.intent_id.in_(intent_ids)).group_by(late_writers.c.intent_id)
+    return {row.intent_id: Late(row.number, bool(row.on)) for row in tx.execute(query)}
+
+
 def any_live(tx: Connection, catalog_id: int) -> bool:
     """Whether the catalog has an intent that is not settled."""
     return (
@@ -64,7 +83,8 @@ def any_live(tx: Connection, catalog_id: int) -> bool:
 
 def drop(tx: Connection, intent_ids: Sequence[str]) -> None:
     """Remove intents that were settled as never carried out."""
-    tx.execute(sa.delete(intents).where(intents.c.intent_id.in_(intent_ids)))
+    for table in (late_writers, intents):
+        tx.execute(sa.delete(table).where(table.c.intent_id.in_(intent_ids)))
 
 
 def settle(tx: Connection, settled: Sequence[Intent], outcome: str, bytes_written: int, note: Note) -> None:

@@ -14,11 +14,12 @@ from sqlalchemy import ColumnElement, Connection
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
+from . import hosts
 from .database import now_ms, touch
 from .ids import new_id
 from .item import Item, ItemState, from_row
 from .runs import Run, members
-from .tables import catalogs, intents, items, leases, roots, undos
+from .tables import catalogs, intents, items, late_writers, leases, roots, undos, writers
 
 LEASE_MS = 60_000
 
@@ -51,6 +52,7 @@ def claim_due(tx: Connection, catalog_id: int, writer_id: str, run: Run | None, 
             items.c.missing_since.is_(None),
             roots.c.offline_since.is_(None),
             roots.c.read_only.is_(False),
+            hosts.reached_by(_host_of(writer_id)),
             ~_exists(leases),
             ~_exists(intents),
             # What is to be taken back is found as it was when that was asked for.
@@ -73,6 +75,7 @@ def claim_undo(tx: Connection, catalog_id: int, writer_id: str, job_id: str, lim
             undos.c.job_id == job_id,
             undos.c.due_at <= now_ms(tx),
             roots.c.offline_since.is_(None),
+            hosts.reached_by(_host_of(writer_id)),
             ~_exists(leases),
             ~_exists(intents),
         )
@@ -94,6 +97,7 @@ def claim_unsettled(tx: Connection, writer_id: str, limit: int) -> list[Claim]:
         .join(roots, sa.and_(roots.c.catalog_id == items.c.catalog_id, roots.c.root_id == items.c.root_id))
         .where(
             roots.c.offline_since.is_(None),
+            hosts.reached_by(_host_of(writer_id)),
             sa.or_(items.c.failure.is_(None), items.c.due_at <= now),
             ~_exists(leases),
         )
@@ -150,10 +154,15 @@ def drop(tx: Connection, writer_ids: Sequence[str]) -> None:
 
 
 def drop_expired(tx: Connection) -> None:
-    """Drop leases that nobody renewed."""
-    query = sa.delete(leases).where(leases.c.deadline < now_ms(tx)).returning(leases.c.catalog_id)
-    for catalog_id in set(tx.execute(query).scalars()):
-        touch(tx, catalog_id)
+    """Drop leases that nobody renewed. Their writers may still be alive: that is noted with the intents they had."""
+    query = sa.delete(leases).where(leases.c.deadline < now_ms(tx))
+    for lease in tx.execute(query.returning(leases.c.catalog_id, leases.c.item_id, leases.c.writer_id)).all():
+        had = intents.c.catalog_id == lease.catalog_id, intents.c.item_id == lease.item_id
+        rows = sa.select(intents.c.intent_id, sa.literal(lease.writer_id)).where(*had)
+        insert = sqlite_insert if tx.dialect.name == "sqlite" else postgresql_insert
+        query_in = insert(late_writers).from_select(["intent_id", "writer_id"], rows)
+        tx.execute(query_in.on_conflict_do_nothing())
+        touch(tx, lease.catalog_id)
 
 
 def next_due(tx: Connection) -> int | None:
@@ -171,6 +180,10 @@ def count(tx: Connection, catalog_id: int) -> int:
     """How many items of the catalog are in a writer's hand."""
     query = sa.select(sa.func.count()).select_from(leases)
     return int(tx.scalar(query.where(leases.c.catalog_id == catalog_id, leases.c.deadline > now_ms(tx))) or 0)
+
+
+def _host_of(writer_id: str) -> ColumnElement[str]:
+    return sa.select(writers.c.host).where(writers.c.writer_id == writer_id).scalar_subquery()
 
 
 def _exists(table: sa.Table) -> ColumnElement[bool]:

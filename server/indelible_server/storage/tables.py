@@ -352,6 +352,41 @@ writers = Table(
     Column("heartbeat_at", BigInteger, nullable=False),
 )
 
+hosts = Table(
+    "hosts",
+    metadata,
+    Column("host_id", String(32), primary_key=True, comment="as in its data folder"),
+    Column("name", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("heartbeat_at", BigInteger, nullable=False),
+)
+
+unreached = Table(
+    "unreached",
+    metadata,
+    Column("catalog_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("root_id", String(32), primary_key=True),
+    Column(
+        "host_id", String(32), primary_key=True, comment="has tried, in vain; without a row it is taken to reach it"
+    ),
+)
+
+late_writers = Table(
+    "late_writers",
+    metadata,
+    Column("intent_id", String(32), primary_key=True),
+    Column("writer_id", String(32), primary_key=True, comment="its lease ended while it had this in hand"),
+)
+
+job_claims = Table(
+    "job_claims",
+    metadata,
+    Column("catalog_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("job_id", String(32), primary_key=True),
+    Column("host_id", String(32), nullable=False, comment="carries it out"),
+)
+
 tokens = Table(
     "tokens",
     metadata,

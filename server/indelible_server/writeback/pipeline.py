@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 from sqlalchemy import Connection
 
 from ..domain import policies, sync, undo_jobs
 from ..domain.outcomes import Failed, GivenBack, Outcome, acknowledge
-from ..files.apply import LeaseLost, apply
+from ..files.apply import apply
+from ..files.fencing import fence
 from ..files.planning import plan as make_plan
 from ..files.policy import Policy
 from ..files.port import Root
-from ..files.problems import Changed, FileProblem, Reason
+from ..files.problems import Changed, FileProblem, LeaseLost, Reason
 from ..files.reading import verify
 from ..files.settle import Outcome as Settled
 from ..files.settle import settle
 from ..roots import Roots
-from ..storage import catalogs, intents, items, leases
+from ..storage import catalogs, hosts, intents, items, leases
 from ..storage.catalogs import Catalog
 from ..storage.database import Database
-from ..storage.intents import Intent
+from ..storage.intents import Intent, Late
 from ..storage.leases import Claim
 from .planned import Planned
 from .undoing import plan_undo
@@ -43,8 +44,11 @@ class Pipeline:
     `may_go_on` is asked before each file is changed: whoever ends this process waits for a file, not for a batch.
     """
 
-    def __init__(self, database: Database, roots: Roots, begin: Begin, may_go_on: Callable[[], bool]) -> None:
+    def __init__(
+        self, database: Database, host_id: str, roots: Roots, begin: Begin, may_go_on: Callable[[], bool]
+    ) -> None:
         self.database = database
+        self._host_id = host_id
         self.begin = begin
         self.may_go_on = may_go_on
         self._roots = roots
@@ -76,8 +80,8 @@ class Pipeline:
                 with self._roots.open(its_root) as root:
                     outcomes = work(AtRoot(self, catalog, its_root, root), mine)
             except (FileProblem, Offline) as problem:
-                log.warning("root is offline", root=its_root.root_id, message=str(problem))
-                self.database.write(catalogs.set_root_offline, its_root.root_id, True)
+                log.warning("root is out of reach", root=its_root.root_id, message=str(problem))
+                self.database.write(hosts.note_reach, self._host_id, its_root, reached=False)
                 outcomes = [GivenBack(claim) for claim in mine]
             self.database.write(acknowledge, catalog.catalog_id, outcomes)
 
@@ -118,7 +122,8 @@ class AtRoot:
         """Judge each item's intents by what its files hold."""
         ids = [claim.item.item_id for claim in claims]
         live = self._database.read(intents.of_items, self._catalog.catalog_id, ids)
-        return [self._settle_one(claim, live.get(claim.item.item_id, [])) for claim in claims]
+        late = self._database.read(intents.late, [intent.intent_id for each in live.values() for intent in each])
+        return [self._settle_one(claim, live.get(claim.item.item_id, []), late) for claim in claims]
 
     def _guarded(self, claim: Claim, plan: Callable[[Claim], Planned | Outcome]) -> Planned | Outcome:
         """What is planned for a claim, or what came of it already because no file has to be written."""
@@ -153,7 +158,7 @@ class AtRoot:
         try:
             written = 0
             for file in planned.plan.files:
-                applied = apply(self._root, file, still_ours=lambda: self._database.read(_still_ours, claim))
+                applied = apply(self._root, file, still_ours=self._asking(claim))
                 written += applied.bytes_written
             return planned.verified(planned.read_back(self._root, self._policy), written)
         except LeaseLost:
@@ -169,19 +174,24 @@ class AtRoot:
             return self._failed(planned.claim, problem)
         try:
             untouched, changed, _complete = self._judge(planned)
+        except LeaseLost:
+            return GivenBack(planned.claim)
         except FileProblem as worse:
             return self._failed(planned.claim, worse)  # as above
         if isinstance(problem, FileProblem):
             return self._failed(planned.claim, problem, untouched, changed)
         return GivenBack(planned.claim, not_carried_out=untouched, foreign=changed)
 
-    def _settle_one(self, claim: Claim, live: Sequence[Intent]) -> Outcome:
+    def _settle_one(self, claim: Claim, live: Sequence[Intent], late: Mapping[str, Late]) -> Outcome:
         self._pipeline.begin(claim)
         if not live or not self._database.read(_still_ours, claim):
             return GivenBack(claim)
         planned = Planned.of_stored(claim, live)
         try:
+            self._shut_out(planned, late)
             untouched, changed, complete = self._judge(planned)
+        except LeaseLost:
+            return GivenBack(claim)
         except FileProblem as problem:
             return self._failed(planned.claim, problem)
         if complete:
@@ -190,16 +200,29 @@ class AtRoot:
                 return planned.verified(planned.read_back(self._root, self._policy), 0)
         return GivenBack(planned.claim, not_carried_out=untouched, foreign=changed)
 
+    def _shut_out(self, planned: Planned, late: Mapping[str, Late]) -> None:
+        """Before anything is judged: the writers from which it is taken over can do no more to the files."""
+        for intent, file in zip(planned.intents, planned.plan.files, strict=True):
+            if intent.intent_id in late:
+                who = late[intent.intent_id]
+                asking = self._asking(planned.claim)
+                fence(self._root, file, late=who.number, may_live=who.may_live, still_ours=asking)
+
     def _judge(self, planned: Planned) -> tuple[tuple[Intent, ...], tuple[Intent, ...], bool]:
         """Settle a plan's files: the intents that never began, the others, and whether all of them are carried out."""
         pairs = zip(planned.intents, planned.plan.files, strict=True)
-        found = {intent: settle(self._root, file) for intent, file in pairs}
+        asking = self._asking(planned.claim)
+        found = {intent: settle(self._root, file, still_ours=asking) for intent, file in pairs}
         if not self._pipeline.is_online(self._its_root):
             # What was not found there proves nothing: a torn file may come back with its root.
             raise Offline("it went away while its files were looked at")
         untouched = tuple(intent for intent, outcome in found.items() if outcome is Settled.OLD)
         changed = tuple(intent for intent in found if intent not in untouched)
         return untouched, changed, all(outcome is Settled.NEW for outcome in found.values())
+
+    def _asking(self, claim: Claim) -> Callable[[], bool]:
+        """The last question before a file is changed."""
+        return lambda: self._database.read(_still_ours, claim)
 
     def _failed(
         self,
