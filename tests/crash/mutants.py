@@ -114,10 +114,10 @@ MUTANTS = (
     ),
     Mutant(
         "I3",
-        "after a failed fsync the file is read, and believed",
-        "writeback/pipeline.py",
-        "problem.reason is Reason.IO_ERROR:",
-        "problem.reason is Reason.TOO_LARGE:",
+        "a failed fsync is passed over",
+        "files/media.py",
+        '        with self._trying("fsync"):\n            os.fsync',
+        "        with contextlib.suppress(OSError):\n            os.fsync",
         "tests/crash/test_failed_fsync.py",
     ),
     Mutant(

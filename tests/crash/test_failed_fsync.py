@@ -35,7 +35,7 @@ def test_i3_after_a_failed_fsync_the_intent_stays(tmp_path: Path, databases: Dat
         (writer,) = processes.writers(server.pid)
         with failing_fsync(writer, photo):
             client.edit(NAME, set_tags(title="after"))
-            client.wait(NAME, lambda status: status.failed_items == 1)
+            assert client.wait(NAME, lambda status: status.failed_items or not status.unsynced_items).failed_items == 1
             item = client.item(NAME, photo.name)
             assert item.failure.reason == sync_pb2.FAILURE_REASON_IO_ERROR
             assert item.synced_revision < item.revision
