@@ -14,6 +14,7 @@ import structlog
 
 from .config import Settings, WrongSetting
 from .domain.changes import finish_changes
+from .domain.conflicts import follow_policies
 from .errors import Unavailable
 from .library.runner import JobRunner
 from .processes import wait_for_orphans
@@ -121,10 +122,11 @@ def make_local_token(database: Database, data_dir: str) -> None:
 
 
 async def _keep_house(app: App) -> None:
-    """Carry on what a crash, or a database that went away, has interrupted: bulk edits and deletions."""
+    """Carry on what a crash, or a database that went away, has interrupted: bulk edits, deletions, decisions."""
     while True:
         try:
             await app.long(finish_changes, app.database, edit_answer)
+            await app.long(follow_policies, app.database)
             for catalog in await app.read(catalogs.being_deleted):
                 await app.finish_deletion(catalog.catalog_id)
         except Unavailable as error:

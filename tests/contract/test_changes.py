@@ -285,8 +285,13 @@ def test_an_item_that_waits_for_a_person_goes_on_waiting(database: Database, cat
     stored = add_items(database, catalog, ["a", "b", "c"])
     edit(database, catalog, title("new"))
     states = [ItemState.FAILED, ItemState.CONFLICTED, ItemState.HELD]
-    for item, state in zip(stored, states, strict=True):
-        store_item(database, item, state=state, due_at=None)
+    causes: list[dict[str, Any]] = [
+        {"failure": "CORRUPT"},
+        {"conflicts": [{"field": "title", "base": None, "theirs": "theirs"}]},
+        {"hold": {"reason": "CHECKED_OUT"}},
+    ]
+    for item, state, cause in zip(stored, states, causes, strict=True):
+        store_item(database, item, state=state, due_at=None, **cause)
     since = now(database, stored[0]).unsynced_since
     edit(database, catalog, title("newer"))
     after = all_items(database, catalog)

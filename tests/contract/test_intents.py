@@ -20,7 +20,7 @@ from indelible_server.storage.tables import intents as intent_rows
 from indelible_server.storage.tables import metadata, writes
 from sqlalchemy import Row
 from sqlalchemy.exc import IntegrityError
-from support.edits import EVERYTHING
+from support.edits import EVERYTHING, work_off
 from support.intents import make_intent
 from support.samples import add_items, make_catalog
 
@@ -136,10 +136,10 @@ def test_an_item_is_not_removed_while_its_intent_lives(database: Database, catal
     intent = make_intent(item)
     database.write(intents.insert, [intent])
     with pytest.raises(Unavailable) as caught:
-        database.write(item_rules.remove, catalog, EVERYTHING)
+        work_off(database, item_rules.removal, catalog, EVERYTHING)
     assert caught.value.reason == "CATALOG_BUSY"
     database.write(intents.drop, [intent.intent_id])
-    assert database.write(item_rules.remove, catalog, EVERYTHING) == 1
+    assert work_off(database, item_rules.removal, catalog, EVERYTHING) == 1
 
 
 def test_a_catalog_is_not_taken_apart_while_an_intent_lives(database: Database, catalog: Catalog, item: Item) -> None:

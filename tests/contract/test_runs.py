@@ -27,7 +27,7 @@ from indelible_server.storage.tables import runs as run_rows
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 from support.databases import until_someone_waits
-from support.edits import all_items, claim, edit, now, title
+from support.edits import all_items, claim, edit, now, title, work_off
 from support.outcomes import acknowledge, conflicted, failed, verified
 from support.samples import add_items, make_catalog, store_item
 
@@ -151,7 +151,7 @@ def test_a_member_that_is_written_after_it_was_counted_is_not_counted_again(
     (broken,) = claim(database, catalog, run=run, limit=1)
     acknowledge(database, catalog, failed(broken, transient=False))
     again = Selection(ids=(broken.item.item_id,))
-    assert database.write(item_rules.retry, catalog, again, set()) == 1
+    assert work_off(database, item_rules.retrial, catalog, again, set()) == 1
     assert broken.item.item_id not in {each.item.item_id for each in claim(database, catalog, run=run)}
     (by_auto_sync,) = claim(database, catalog)
     acknowledge(database, catalog, verified(by_auto_sync))

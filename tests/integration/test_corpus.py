@@ -16,7 +16,8 @@ from indelible_server.files.formats import format_of
 from indelible_server.files.policy import Policy
 from indelible_server.files.port import Root
 from indelible_server.files.sidecar import is_sidecar
-from indelible_server.standalone.work import Result, Task, Worker
+from indelible_server.standalone.results import Result
+from indelible_server.standalone.work import Task, Worker
 from unit.files.witnesses import EVERYTHING
 
 CORPUS = os.environ.get("INDELIBLE_CORPUS", "")

@@ -57,10 +57,19 @@ class Failed:
 
 @dataclass(frozen=True)
 class Conflicted:
-    """File and catalog changed the same fields, and the policy is HOLD."""
+    """File and catalog changed the same fields, and the policy is HOLD: nothing was written.
 
-    claim: Claim
+    `found` is what the file holds. It goes on record all the same, with what others changed in other fields, so that
+    what is decided is written over the value that people were shown and over no other.
+    """
+
+    found: Verified
     conflicts: list[dict[str, Any]]
+
+    @property
+    def claim(self) -> Claim:
+        """The claim that it is about."""
+        return self.found.claim
 
 
 @dataclass(frozen=True)
@@ -130,7 +139,9 @@ def _after(tx: Connection, changeset: Changeset, before: Item, result: Outcome) 
     if isinstance(result, GivenBack):
         return before, ""
     if isinstance(result, Conflicted):
-        return item_state.conflicted(before, result.conflicts), "conflicted"
+        found = replace(_merged(tx, changeset, before, result.found), note=before.note)
+        after = item_state.conflicted(found, result.conflicts, changeset.now)
+        return after, "conflicted" if after.conflicts else ""
     if isinstance(result, Failed):
         after = item_state.failed(before, result.reason, result.message, transient=result.transient, now=changeset.now)
         tried_enough = not result.transient or after.attempts >= TRIES_IN_A_RUN
@@ -141,16 +152,28 @@ def _after(tx: Connection, changeset: Changeset, before: Item, result: Outcome) 
 def _verified(tx: Connection, changeset: Changeset, before: Item, result: Verified) -> Item:
     written = result.claim.item
     edits = history.first_edit_after(tx, changeset.catalog_id, [(before.item_id, written.revision)])
+    after = _merged(tx, changeset, before, result)
+    return item_state.verified(
+        after, written_revision=written.revision, next_edit=edits.get(before.item_id), now=changeset.now
+    )
+
+
+def _merged(tx: Connection, changeset: Changeset, before: Item, result: Verified) -> Item:
+    """The item with what was found in its files, and with the tags that others had written into them."""
     tags = _taken_in(tx, before, result) if result.taken_in else before.tags
     came_in = {name: [before.tags.get(name), tags.get(name)] for name in sorted(difference(before.tags, tags))}
     notes = came_in | result.replaced
     if notes:
         changeset.note(before, notes, principal="writer", source="RESCAN", run_id=result.claim.run_id)
-    after = replace(
+    # An entry of the history is an edit: the item's revision must not lie behind it.
+    after = replace(_seen(before, result, changeset.now), tags=tags)
+    return replace(after, revision=changeset.revision if notes else before.revision)
+
+
+def _seen(before: Item, result: Verified, now: int) -> Item:
+    """The item with what was found in its files."""
+    return replace(
         before,
-        # An entry of the history is an edit: the item's revision must not lie behind it.
-        revision=changeset.revision if notes else before.revision,
-        tags=tags,
         homes=result.homes,
         stale=result.stale,
         size=result.identity.size,
@@ -158,13 +181,7 @@ def _verified(tx: Connection, changeset: Changeset, before: Item, result: Verifi
         inode=result.identity.inode,
         sidecar=result.sidecar,
         note=result.note,
-        verified_at=changeset.now,
-        failure=None,
-        failure_message="",
-        attempts=0,
-    )
-    return item_state.verified(
-        after, written_revision=written.revision, next_edit=edits.get(before.item_id), now=changeset.now
+        verified_at=now,
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from . import keywords
-from .forms import Block, Form, Metadata
+from .forms import Block, Form, Metadata, Rule
 from .iptc_forms import IptcDate, IptcForm
 from .policy import Policy
 from .tags import Tags, Value, same, unique
@@ -32,18 +32,27 @@ class Field:
         """The forms that the field is read from."""
         return tuple(form for form in self.forms if form.is_source)
 
-    def among(self, blocks: Set[Block | TextKind], names: Set[str]) -> Field:
-        """The same field with those of its forms only that are in these blocks, in XMP under one of these names."""
+    def among(self, blocks: Set[Block | TextKind], names: Set[str], rules: Set[Rule] = frozenset()) -> Field:
+        """The same field with only those of its forms that can be in these blocks, in XMP under one of these names.
+
+        Those of some `rules` stay too.
+        """
         return replace(
             self,
             forms=tuple(
-                form for form in self.forms if form.block in blocks and (form.props is None or form.props & names)
+                form
+                for form in self.forms
+                if form.rule in rules or (form.block in blocks and (form.props is None or form.props & names))
             ),
         )
 
     def read(self, metadata: Metadata, policy: Policy, base: Tags | None = None) -> Value | None:
         """The field's value by the reading rule. `base` are the tags that were last verified here, if known."""
-        return next(self._values(metadata, policy, base), None)
+        for form in in_reading_order(self, self.sources, metadata, policy, base):
+            value = form.read(metadata, policy)
+            if value is not None:
+                return value
+        return None
 
     def forms_in(self, metadata: Metadata) -> tuple[Form, ...]:
         """The forms in a home: those in IPTC are there once more for each further block."""
@@ -57,12 +66,6 @@ class Field:
         """Whether one form holds what it is expected to where the field is `value`."""
         return same(self.name, held, expected)
 
-    def _values(self, metadata: Metadata, policy: Policy, base: Tags | None) -> Iterator[Value]:
-        for form in in_reading_order(self, self.sources, metadata, policy, base):
-            value = form.read(metadata, policy)
-            if value is not None:
-                yield value
-
 
 def in_reading_order(
     field: Field, sources: Sequence[Form], metadata: Metadata, policy: Policy, base: Tags | None
@@ -74,7 +77,7 @@ def in_reading_order(
     newer = _newer_iptc(field.name, sources, metadata, policy) if metadata.iptc_is_newer else []
     known = base.get(field.name) if base else None
     changed = _changed_texts(field, sources, metadata, policy, known) if known is not None else []
-    return [*newer, *changed, *sources]
+    return [*newer, *changed, *sources] if newer or changed else sources
 
 
 def _newer_iptc(field: str, sources: Sequence[Form], metadata: Metadata, policy: Policy) -> list[Form]:
@@ -152,5 +155,7 @@ class People(Field):
     """Everyone who is named in any of the forms."""
 
     def read(self, metadata: Metadata, policy: Policy, base: Tags | None = None) -> Value | None:
-        values = [value for value in self._values(metadata, policy, base) if isinstance(value, list)]
+        forms = in_reading_order(self, self.sources, metadata, policy, base)
+        told = (form.read(metadata, policy) for form in forms)
+        values = [value for value in told if isinstance(value, list)]
         return unique(self.name, [person for value in values for person in value]) or None

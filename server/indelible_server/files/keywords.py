@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from .codecs import Codec, Raw
 from .policy import FlatForm, Policy
-from .tags import SEPARATOR, levels, tidy, unique
+from .tags import REMEMBERED, SEPARATOR, levels, tidy, unique
 
 
 def combine(paths: Sequence[str], flat: Sequence[str], policy: Policy) -> list[str]:
@@ -40,14 +41,16 @@ def _levels_of_paths(value: Iterable[str]) -> set[str]:
     return {key for keyword in value if _is_path(keyword) for key in _keys_below(keyword)}
 
 
+@lru_cache(maxsize=REMEMBERED)
 def _key(keyword: str) -> str:
     return SEPARATOR.join(levels(keyword)).casefold()
 
 
-def _keys_below(keyword: str) -> set[str]:
+@lru_cache(maxsize=REMEMBERED)
+def _keys_below(keyword: str) -> frozenset[str]:
     """Each level of a path, and the path itself, as they may stand in a flat list; Windows has slashes in it."""
     path = [level.casefold() for level in levels(keyword)]
-    return {*path, SEPARATOR.join(path), "/".join(path)}
+    return frozenset((*path, SEPARATOR.join(path), "/".join(path)))
 
 
 def _is_path(keyword: str) -> bool:
@@ -108,9 +111,8 @@ def _private(present: Sequence[str], policy: Policy) -> list[str]:
 
 def _has_all_levels(value: Sequence[str], known: set[str]) -> bool:
     """Whether the file has the habit of holding all levels: each path that it knows by its leaf."""
-    paths = [{level.casefold() for level in levels(keyword)} for keyword in value if _is_path(keyword)]
-    leaves = [levels(keyword)[-1].casefold() for keyword in value if _is_path(keyword)]
-    habits = [path <= known for path, leaf in zip(paths, leaves, strict=True) if leaf in known]
+    paths = [[level.casefold() for level in levels(keyword)] for keyword in value if _is_path(keyword)]
+    habits = [known.issuperset(path) for path in paths if path[-1] in known]
     return bool(habits) and all(habits)
 
 

@@ -60,7 +60,8 @@ class MediaFile:
     @property
     def size(self) -> int:
         """The file's length now, in bytes."""
-        return self.identity.size
+        with self._trying("stat"):
+            return os.fstat(self._descriptor).st_size
 
     def read(self, offset: int, length: int) -> bytes:
         """The bytes there are from `offset` on, at most `length`. The first 64 KiB are read once and kept."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Set
 from datetime import UTC, datetime
 
 from .forms import Metadata, Rule, comes_back, follows, value_for
 from .namespaces import name
 from .policy import Policy
-from .table import IN_IPTC, fields_in, fields_of
+from .table import IN_IPTC, fields_for_writing, fields_in, fields_of
 from .tags import Tags, difference, same
 
 _METADATA_DATE = name("xmp:MetadataDate")
@@ -25,11 +25,10 @@ def read_tags(metadata: Metadata, policy: Policy, base: Tags | None = None) -> T
     return {key: value for key, value in values.items() if value is not None}
 
 
-def write_tags(metadata: Metadata, old: Tags, new: Tags, changed: Iterable[str], policy: Policy) -> None:
+def write_tags(metadata: Metadata, old: Tags, new: Tags, changed: Set[str], policy: Policy) -> None:
     """Change the fields in `changed` from what `old` says to what `new` says, in every form that is due."""
-    fields = fields_of(policy)
-    place = {key: index for index, key in enumerate(fields)}
-    for key in sorted(changed, key=place.__getitem__):
+    fields = fields_for_writing(metadata, policy)
+    for key in [key for key in fields if key in changed]:
         value, before = fields[key].complete(metadata, new.get(key), policy), old.get(key)
         # All forms are chosen by what is there before the first of them changes.
         due = [
@@ -93,7 +92,9 @@ def stale_fields(metadata: Metadata, tags: Tags, policy: Policy) -> frozenset[st
     for key, field in fields_in(metadata, policy).items():
         forms = field.forms_in(metadata)
         present = [form for form in forms if form.rule is not Rule.FOLLOWER and form.is_present(metadata)]
-        value = field.complete(metadata, tags.get(key), policy) if present else None
+        if not present:
+            continue
+        value = field.complete(metadata, tags.get(key), policy)
         for form in present:
             held = form.read(metadata, policy)
             if not same(key, held, value) and not field.agree(held, form.expected(metadata, value, policy), value):

@@ -6,7 +6,7 @@ import json
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import pairwise
 
@@ -181,7 +181,7 @@ class FilePlan:
         head = {
             "home": self.home,
             "mode": self.mode,
-            "identity": asdict(self.identity) if self.identity else None,
+            "identity": vars(self.identity) if self.identity else None,
             "patches": [patch.offset for patch in self.patches],
             "guards": [guard.offset for guard in self.guards],
             "keep_mtime": self.keep_mtime,

@@ -107,6 +107,9 @@ def _merge(base: Mapping[str, Tags], ours: Tags, found: Survey, policy: Policy) 
     theirs = {home.value: _leaving(tags, policy) for home, tags in found.homes.items()}
     if found.refusal and Home.EMBEDDED in theirs:
         theirs[Home.EMBEDDED] = known.get(Home.EMBEDDED, {}) | theirs[Home.EMBEDDED]
+        if known:
+            # Nor is it news what it says, if nobody could read it so far: people have edited what the sidecar says.
+            known.setdefault(Home.EMBEDDED, theirs[Home.EMBEDDED])
     merged = merge_homes(known, _leaving(ours, policy), theirs, policy.conflicts)
     kept = {field: value for field, value in ours.items() if policy.keeps_back(field)}
     return changed_to(merged, tags=merged.tags | kept)

@@ -74,15 +74,14 @@ class Folder:
 
     def identity(self, name: bytes) -> Identity | None:
         """How what has this name looks now; None if nothing has."""
-        with Telling("stat", name):
-            try:
-                return identity_of(os.stat(name, dir_fd=self._descriptor, follow_symlinks=False))
-            except FileNotFoundError:
-                return None
-            except OSError as error:
-                if error.errno != errno.ENAMETOOLONG:
-                    raise
-                return None
+        try:
+            return identity_of(os.stat(name, dir_fd=self._descriptor, follow_symlinks=False))
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise problem(error, f"stat {shown(name)}") from error
+            return None
 
     def rename(self, name: bytes, to: bytes) -> None:
         """Let a file take the place of another, in one step."""

@@ -11,7 +11,7 @@ from .plan import Home, Identity, Plan
 from .policy import Policy
 from .port import Root
 from .problems import FileProblem, Reason
-from .sidecar import Siblings
+from .sidecar import ALONE, Siblings
 from .survey import NO_BASE, Survey, camera_of, survey
 from .tags import Tags, difference
 
@@ -65,9 +65,11 @@ def read(
 def verify(root: Root, plan: Plan, policy: Policy) -> Reading:
     """Read back, and return what was read; raises `FileProblem` (VERIFY_FAILED) if a home is not what the plan wants.
 
-    Every field is compared, not only the changed ones, and of the written fields every form.
+    Every field is compared, not only the changed ones, and of the written fields every form. A sidecar that has come
+    into being since the plan was made is for the next reading.
     """
-    reading = read(root, plan.target, policy, sidecar=plan.sidecar)
+    siblings = ALONE if plan.sidecar is None else None
+    reading = read(root, plan.target, policy, sidecar=plan.sidecar, siblings=siblings)
     for home, wanted in plan.wanted.items():
         wrong = policy.leaving(difference(reading.homes.get(home, {}), wanted))
         wrong |= reading.stale.get(home, frozenset()) & plan.written.get(home, frozenset())

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from .containers import MODULES
+from .containers import EMBEDDED
 from .formats import KIND_RAW, UNKNOWN, XMP_EXTENSION, extension, format_named, kind_of
 from .media import MediaFile
 from .namespaces import name as xmp_name
@@ -16,6 +16,7 @@ from .problems import FileProblem, Reason
 from .xmp import SIZE_LIMIT, Packet
 
 _ENDING = b"." + XMP_EXTENSION.encode()
+_ENDINGS = (_ENDING, _ENDING.upper())
 _FOR_EXTENSION = xmp_name("photoshop:SidecarForExtension")
 
 
@@ -34,6 +35,10 @@ class Siblings:
     def sidecars(self, stem: bytes) -> list[bytes]:
         """The sidecars that are named by this stem, in any case."""
         return [name for name in self._by_stem.get(stem.lower(), []) if is_sidecar(name)]
+
+
+ALONE = Siblings(())
+"""For a file that is known to have no sidecar."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +68,8 @@ def find(folder: Folder, name: bytes, siblings: Siblings | None, known: bytes | 
     """
     first = (known,) if known and folder.identity(known) else ()
     if siblings is None:
-        likely = {base + ending for base in (name, stem_of(name)) for ending in (_ENDING, _ENDING.upper())}
-        if not any(folder.identity(candidate) for candidate in likely.difference(first)):
+        likely = (base + ending for base in (name, stem_of(name)) for ending in _ENDINGS)
+        if not any(folder.identity(candidate) for candidate in likely if candidate not in first):
             return Found(first)
         siblings = Siblings(folder.names())
     names = [*first, *siblings.sidecars(name)]
@@ -130,4 +135,4 @@ def _extension_in(folder: Folder, sidecar: bytes) -> str:
 def _needs_sidecar(name: bytes, policy: Policy) -> bool:
     format_name = format_named(name)
     home = policy.home_of(name.decode("utf-8", "replace"), format_name)
-    return home in (HomeChoice.SIDECAR, HomeChoice.EMBED_AND_SIDECAR) or format_name not in MODULES
+    return home in (HomeChoice.SIDECAR, HomeChoice.EMBED_AND_SIDECAR) or format_name not in EMBEDDED

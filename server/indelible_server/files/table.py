@@ -14,7 +14,7 @@ from .iptc_forms import COUNTRY, IptcDate, IptcForm, IptcKeywords
 from .keyword_trees import CATEGORIES, KeywordHierarchy
 from .mail_dates import MAIL_DATE
 from .namespaces import name
-from .policy import CustomField, CustomForm, Policy
+from .policy import CompatLists, CustomField, CustomForm, Policy
 from .structures import PlaceEntry, RegionNames, XmpPosition
 from .tags import CUSTOM
 from .text_forms import (
@@ -23,6 +23,7 @@ from .text_forms import (
     FMPS_RATING,
     LATIN_28,
     LATIN_30,
+    MOMENT,
     POPULARITY,
     POSITION,
     TO_MINUTES,
@@ -59,7 +60,10 @@ def _image(
 
 
 def _former(*props: str, codec: codecs.Codec = codecs.TEXT) -> list[XmpForm]:
-    """Properties of the first XMP programs. Adobe's toolkit takes them for those of today, whatever these say."""
+    """Properties of the first XMP programs, which Adobe's toolkit takes for those of today, whatever these say.
+
+    Others are misspelled by programs of agencies and cameras, and ExifTool takes them for the right ones.
+    """
     return [xmp(prop, F, TEXT, codec) for prop in props]
 
 
@@ -76,13 +80,16 @@ PATH_LISTS = (
     xmp("lr:hierarchicalSubject", P, BAG, keywords.PATHS),
     xmp("digiKam:TagsList", C, SEQ, keywords.SLASHES),
     xmp("MicrosoftPhoto:LastKeywordXMP", C, BAG, keywords.SLASHES),
+    xmp("MicrosoftPhoto1:LastKeywordXMP", F, BAG, keywords.SLASHES),
     xmp("MicrosoftPhoto:LastKeywordIPTC", C, BAG, keywords.SLASHES),
+    xmp("MicrosoftPhoto1:LastKeywordIPTC", F, BAG, keywords.SLASHES),
     xmp("mediapro:CatalogSets", C, BAG, keywords.PIPES),
     xmp("acdsee:categories", C, TEXT, CATEGORIES),
     KeywordHierarchy(),
 )
 FLAT_LISTS = (
     xmp("dc:subject", P, BAG, keywords.FLAT),
+    xmp("dc:Subject", F, BAG, keywords.FLAT),
     xmp("pdf:Keywords", F, TEXT, keywords.COMMAS),
     IptcKeywords(2025, 64, keywords.FLAT, many=True),
     _image(0x9C9E, F, WIDE, keywords.SEMICOLONS),
@@ -105,7 +112,7 @@ FIELDS: Mapping[str, Field] = {
             (
                 xmp("dc:title", P, ALT),
                 xmp("acdsee:caption", E),
-                *_former("pdf:Title", "photoshop:Title", "xmp:Title"),
+                *_former("dc:Title", "pdf:Title", "photoshop:Title", "xmp:Title"),
                 _iptc(5, 64),
                 _image(0x9C9B, F, WIDE),
                 _image(0x010D, E),
@@ -132,7 +139,7 @@ FIELDS: Mapping[str, Field] = {
                 xmp("tiff:ImageDescription", F, ALT, guarded=True),
                 xmp("exif:UserComment", E, ALT, guarded=True),
                 xmp("acdsee:notes", E),
-                *_former("pdf:Subject", "photoshop:Caption", "xmp:Description"),
+                *_former("dc:Description", "pdf:Subject", "photoshop:Caption", "xmp:Description"),
                 _iptc(120, 2000),
                 _image(0x010E, F, guarded=True),
                 _image(0x9C9C, E, WIDE),
@@ -145,7 +152,7 @@ FIELDS: Mapping[str, Field] = {
                 TextForm(VORBIS, "DESCRIPTION", P),
                 TextForm(VORBIS, "COMMENT", E),
                 TextForm(QUICKTIME, "ilst:desc"),
-                TextForm(QUICKTIME, "ilst:©des", E),
+                TextForm(QUICKTIME, "ilst:©des"),
                 TextForm(QUICKTIME, "ilst:ldes", E),
                 TextForm(QUICKTIME, "ilst:©cmt", E),
                 TextForm(QUICKTIME, "udta:©des"),
@@ -187,6 +194,7 @@ FIELDS: Mapping[str, Field] = {
                 _image(0x4746, F, NUMBER, codecs.STARS),
                 _image(0x4749, F, NUMBER, codecs.PERCENT),
                 xmp("MicrosoftPhoto:Rating", F, TEXT, codecs.PERCENT),
+                xmp("MicrosoftPhoto1:Rating", F, TEXT, codecs.PERCENT),
                 xmp("acdsee:rating", F, TEXT, codecs.STARS),
                 TextForm(ID3, "POPM", F, POPULARITY),
                 TextForm(VORBIS, "RATING", P, VORBIS_RATING),
@@ -215,6 +223,7 @@ FIELDS: Mapping[str, Field] = {
             "creators",
             (
                 xmp("dc:creator", P, SEQ, codecs.LIST),
+                xmp("dc:Creator", F, SEQ, codecs.LIST),
                 xmp("tiff:Artist", F, TEXT, codecs.NAMES),
                 xmp("acdsee:author", E, TEXT, codecs.NAMES),
                 *_former("pdf:Author", "photoshop:Author", "xmp:Author", codec=codecs.NAMES),
@@ -243,7 +252,7 @@ FIELDS: Mapping[str, Field] = {
             (
                 xmp("dc:rights", P, ALT),
                 xmp("tiff:Copyright", F, ALT),
-                *_former("photoshop:Copyright", "xmpRights:Copyright"),
+                *_former("dc:Rights", "photoshop:Copyright", "xmpRights:Copyright"),
                 _iptc(116, 128),
                 _image(0x8298, F, exif_values.COPYRIGHT),
                 TextForm(ID3, "TCOP"),
@@ -305,6 +314,7 @@ FIELDS: Mapping[str, Field] = {
                 TextForm(QUICKTIME, f"{_KEYS}creationdate", F, APPLE_DATE),
                 TextForm(QUICKTIME, "ilst:©day", E, APPLE_DATE),
                 TextForm(QUICKTIME, "udta:©day", E, APPLE_DATE),
+                *(TextForm(QUICKTIME, header, E, MOMENT) for header in ("mvhd", "tkhd", "mdhd")),
                 TextForm(PNG, "Creation Time", F, MAIL_DATE),
             ),
         ),
@@ -348,7 +358,24 @@ def fields_in(metadata: Metadata, policy: Policy) -> Mapping[str, Field]:
     return {**found, **{key: field for key, field in fields_of(policy).items() if key not in FIELDS}}
 
 
-def fields_of(policy: Policy) -> dict[str, Field]:
+@lru_cache(maxsize=1024)
+def _fields_due(blocks: frozenset[Block | TextKind], names: frozenset[str], *, always: bool) -> Mapping[str, Field]:
+    made = {P, Rule.BLOCK, C} if always else {P, Rule.BLOCK}
+    return {key: field.among(blocks, names, made) for key, field in FIELDS.items()}
+
+
+def fields_for_writing(metadata: Metadata, policy: Policy) -> Mapping[str, Field]:
+    """Like `fields_of`, with only those forms that are in this home already, or may have to be made there."""
+    always = policy.compat_lists is CompatLists.ALWAYS
+    found = _fields_due(metadata.blocks, TABLE_PROPERTIES & metadata.names, always=always)
+    if not policy.custom_fields:
+        return found
+    return {**fields_of(policy), **found}
+
+
+def fields_of(policy: Policy) -> Mapping[str, Field]:
     """All fields of a catalog, its own ones included, by name."""
+    if not policy.custom_fields:
+        return FIELDS
     own = {CUSTOM + key: _custom(CUSTOM + key, declared) for key, declared in policy.custom_fields.items()}
     return {**FIELDS, **own}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import ClassVar
 
 from .codecs import TEXT, Codec, Raw, date_text
@@ -197,12 +198,25 @@ def _date_to(*, seconds: bool) -> Codec:
     return Codec(encode, lambda raw, _policy: date_text(raw))
 
 
+def _encode_moment(value: str, _old: Raw, _policy: Policy) -> str | None:
+    try:
+        date = parse_date(tidy(value))
+        if date.hour is None or date.offset is None:
+            return None
+        whole = datetime.fromisoformat(str(replace(date, second=date.second or 0, fraction="")))
+        return whole.astimezone(UTC).isoformat()
+    except (InvalidDate, ValueError, OverflowError):
+        return None
+
+
 POSITION = Codec(_encode_place, _decode_place)
 """ISO 6709: `+48.8583701+002.2944813+035.00/`."""
 COARSE_POSITION = Codec(_encode_coarse_place, _decode_place)
 """The same, as exact as fixed numbers of 16 bits and 16 behind the point are."""
 APPLE_DATE = Codec(_encode_apple_date, _decode_apple_date)
 """ISO 8601 as Apple writes it, `2024-05-01T10:11:12+0200`; the colon of the offset stays where it was."""
+MOMENT = Codec(_encode_moment, lambda raw, _policy: date_text(raw))
+"""A moment in UTC, in whole seconds; a time whose offset is not known is none."""
 POPULARITY = Codec(
     lambda value, _old, _policy: str((0, 1, 64, 128, 196, 255)[value]) if value >= 0 else None, _decode_popularity
 )

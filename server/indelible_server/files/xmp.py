@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Self
 
@@ -30,6 +31,9 @@ _BEGIN = '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'.encode()
 _END = b'<?xpacket end="w"?>'
 _LINE = 100
 
+_Place = tuple[etree._Element, etree._Element | None]
+"""Where a property is: its node, and its element there; if it has none, it is an attribute of the node."""
+
 
 class Array(StrEnum):
     """The kinds of arrays: unordered, ordered, and language alternatives."""
@@ -44,6 +48,9 @@ def parser() -> etree.XMLParser:
     return etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
 
 
+_PARSER = parser()
+
+
 class Packet:
     """A parsed XMP packet. Properties are named as lxml names them, `{namespace}local`."""
 
@@ -51,12 +58,14 @@ class Packet:
         rdf = next(root.iter(_RDF), None)
         if rdf is None:
             raise FileProblem(Reason.CORRUPT, "the XMP packet holds no RDF")
-        if sum(1 for _ in rdf.iterchildren(_DESCRIPTION)) > _NODES_LIMIT:
+        self._nodes = list(rdf.iterchildren(_DESCRIPTION))
+        if len(self._nodes) > _NODES_LIMIT:
             raise FileProblem(Reason.TOO_LARGE, "the XMP packet is in more pieces than anyone makes")
         self._root = root
         self._rdf = rdf
         self._prefixes: dict[str, str] = {}
-        self._index: dict[str, str | etree._Element] | None = None
+        self._places: dict[str, list[_Place]] = {}
+        self._note_places(self._nodes)
 
     @classmethod
     def empty(cls) -> Self:
@@ -69,7 +78,7 @@ class Packet:
         if len(data) > SIZE_LIMIT:
             raise FileProblem(Reason.TOO_LARGE, "the XMP packet is larger than 16 MiB")
         try:
-            root = etree.fromstring(_as_utf8(data), parser())
+            root = etree.fromstring(_as_utf8(data), _PARSER)
         except (etree.XMLSyntaxError, ValueError) as error:
             raise FileProblem(Reason.CORRUPT, f"the XMP packet cannot be parsed: {error}") from error
         if root.getroottree().docinfo.internalDTD is not None:
@@ -78,8 +87,9 @@ class Packet:
 
     def take_in(self, other: Packet) -> None:
         """Let this packet also say what the other says; that one is used up by it."""
-        self._index = None
-        self._rdf.extend(other._nodes())
+        self._rdf.extend(other._nodes)
+        self._nodes += other._nodes
+        self._note_places(other._nodes)
 
     def declare(self, prefix: str, uri: str) -> None:
         """Say which prefix a namespace that is not one of ours gets, should it have to be added."""
@@ -87,39 +97,43 @@ class Packet:
 
     def names(self) -> set[str]:
         """The names of all properties."""
-        return set(self._properties())
+        return set(self._places)
 
     def text(self, prop: str) -> str | None:
         """The property as one text: of alternatives x-default or else the first, of a list the first."""
-        found = self._properties().get(prop)
-        return found if found is None or isinstance(found, str) else _text_of_property(found)
+        place = self._first(prop)
+        if place is None:
+            return None
+        node, element = place
+        return node.get(prop) if element is None else _text_of_property(element)
 
     def items(self, prop: str) -> list[str] | None:
         """The property as a list; None if it is missing. A plain text is a list of one.
 
         Raises `FileProblem` (TOO_LARGE) for one that is longer than LIST_LIMIT.
         """
-        found = self._properties().get(prop)
-        if found is None or isinstance(found, str):
-            return None if found is None else [found]
-        array = _array_of(found)
+        place = self._first(prop)
+        if place is None:
+            return None
+        node, element = place
+        if element is None:
+            return [node.get(prop, "")]
+        array = _array_of(element)
         if array is not None and len(array) > LIST_LIMIT:
             raise FileProblem(Reason.TOO_LARGE, f"a list in XMP has more than {LIST_LIMIT:,} values")
-        return [_text_of(found)] if array is None else [_text_of(li) for li in array.iterchildren(_LI)]
+        return [_text_of(element)] if array is None else [_text_of(li) for li in array.iterchildren(_LI)]
 
     def element(self, prop: str) -> etree._Element | None:
         """The element of a structured property."""
-        return next((element for node in self._nodes() for element in node.iterchildren(prop)), None)
+        return next((element for _, element in self._places.get(prop, ()) if element is not None), None)
 
     def set_text(self, prop: str, value: str) -> None:
         """Set a simple property, in the syntax in which it is there already."""
-        self._first_only(prop)
-        for node in self._nodes():
-            if node.get(prop) is not None:
-                node.set(prop, tidy(value))
-                return
-        element = self._emptied(prop)
-        element.text = tidy(value)
+        place = self._first_only(prop)
+        if place is not None and place[1] is None:
+            place[0].set(prop, tidy(value))
+        else:
+            self._emptied(prop).text = tidy(value)
 
     def set_structure(self, prop: str) -> etree._Element:
         """The element of a structured property, empty and ready to take its parts."""
@@ -142,8 +156,8 @@ class Packet:
 
     def set_default(self, prop: str, value: str, old: str | None) -> None:
         """Set x-default, and each language that held the old value; other languages stay."""
-        element = self._first_only(prop)
-        array = None if element is None else _array_of(element)
+        place = self._first_only(prop)
+        array = None if place is None or place[1] is None else _array_of(place[1])
         if array is None:
             array = etree.SubElement(self._emptied(prop), name(Array.ALT))
         elif array.tag != name(Array.ALT):
@@ -160,12 +174,8 @@ class Packet:
 
     def remove(self, prop: str) -> None:
         """Remove a property, wherever it is."""
-        self._index = None
-        for node in self._nodes():
-            if node.get(prop) is not None:
-                del node.attrib[prop]
-            for element in list(node.iterchildren(prop)):
-                node.remove(element)
+        for place in self._places.pop(prop, ()):
+            _take_away(prop, place)
 
     def to_packet(self, *, room: int = 0, padding: int = PADDING, limit: int = SIZE_LIMIT) -> bytes:
         """The packet with its wrapper: `room` bytes long if it fits, else with padding for the next time.
@@ -185,58 +195,62 @@ class Packet:
         encoding = tree.docinfo.encoding or "UTF-8"
         return bytes(etree.tostring(tree, encoding=encoding, xml_declaration=True))  # type: ignore[arg-type] # never text
 
-    def _properties(self) -> dict[str, str | etree._Element]:
-        """The first attribute or element of each name; looked up once for all, until something changes."""
-        if self._index is None:
-            self._index = {}
-            for node in self._nodes():
-                for key, value in node.items():
-                    self._index.setdefault(str(key), str(value))
-                for child in node.iterchildren("*"):
-                    self._index.setdefault(str(child.tag), child)
-        return self._index
+    def _note_places(self, nodes: Iterable[etree._Element]) -> None:
+        for node in nodes:
+            for key in node.attrib:
+                self._places.setdefault(str(key), []).append((node, None))
+            for child in node.iterchildren("*"):
+                self._places.setdefault(str(child.tag), []).append((node, child))
 
-    def _nodes(self) -> list[etree._Element]:
-        return list(self._rdf.iterchildren(_DESCRIPTION))
+    def _first(self, prop: str) -> _Place | None:
+        """Where the property is read from."""
+        places = self._places.get(prop)
+        return places[0] if places else None
 
-    def _first_only(self, prop: str) -> etree._Element | None:
-        """Remove the property but for where it is read from; gives back its element, if it is one."""
-        self._index = None
-        kept, found = None, False
-        for node in self._nodes():
-            if node.get(prop) is not None:
-                if found:
-                    del node.attrib[prop]
-                found = True
-            for element in list(node.iterchildren(prop)):
-                if found:
-                    node.remove(element)
-                else:
-                    kept, found = element, True
-        return kept
+    def _first_only(self, prop: str) -> _Place | None:
+        """Where the property is read from; it is removed from anywhere else."""
+        places = self._places.get(prop)
+        if places is None:
+            return None
+        for place in places[1:]:
+            _take_away(prop, place)
+        del places[1:]
+        return places[0]
 
     def _emptied(self, prop: str) -> etree._Element:
         """The property's element without content, made where it is missing; it is there once afterwards."""
-        first = self._first_only(prop)
-        if first is None:
+        place = self._first_only(prop)
+        element = None if place is None else place[1]
+        if element is None:
             self.remove(prop)
             return self._new(prop)
-        first.text = None
-        for child in list(first):
-            first.remove(child)
-        first.attrib.clear()
-        return first
+        element.text = None
+        for child in list(element):
+            element.remove(child)
+        element.attrib.clear()
+        return element
 
     def _new(self, prop: str) -> etree._Element:
         uri = etree.QName(prop).namespace or ""
-        nodes = self._nodes()
+        nodes = self._nodes
         node = next((node for node in nodes if uri in node.nsmap.values()), None)
         if node is None:
             # Old packets name their subject without a namespace, and all their nodes must agree.
             about = {key: node.get(key, "") for node in nodes[:1] for key in (_ABOUT, "about") if key in node.attrib}
             prefix = PREFIXES.get(uri) or self._prefixes[uri]
             node = etree.SubElement(self._rdf, _DESCRIPTION, about or {_ABOUT: ""}, {prefix: uri})
-        return etree.SubElement(node, prop)
+            nodes.append(node)
+        element = etree.SubElement(node, prop)
+        self._places[prop] = [(node, element)]
+        return element
+
+
+def _take_away(prop: str, place: _Place) -> None:
+    node, element = place
+    if element is None:
+        del node.attrib[prop]
+    else:
+        node.remove(element)
 
 
 def fitted(packet: bytes, length: int) -> bytes | None:
@@ -263,7 +277,7 @@ def _as_utf8(data: bytes) -> bytes:
 
 def _text_of(element: etree._Element) -> str:
     """The text of a simple value, also if it is qualified or a resource."""
-    if not len(element) and _VALUE not in element.attrib:
+    if not len(element) and element.get(_VALUE) is None:
         return element.get(_RESOURCE) or element.text or ""
     for holder in (element, element.find(_DESCRIPTION)):
         if holder is None:

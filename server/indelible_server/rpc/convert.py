@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from google.protobuf import duration_pb2, timestamp_pb2
-from indelible.v1 import admin_pb2, catalog_pb2, item_pb2, job_pb2, sync_pb2, tags_pb2
+from indelible.v1 import admin_pb2, catalog_pb2, item_pb2, job_pb2, library_pb2, sync_pb2, tags_pb2
 
+from ..domain.advice import with_advice
 from ..domain.sync import SyncStatus
 from ..files.plan import Home
+from ..files.probing import RootAbility
 from ..storage.catalogs import Catalog, Root
 from ..storage.history import Entry
 from ..storage.item import Item, ItemState
@@ -80,6 +82,31 @@ def root_message(root: Root) -> catalog_pb2.Root:
         online=root.offline_since is None,
         offline_since=when(root.offline_since),
         unsynced_items=root.unsynced,
+        capabilities=None if root.abilities is None else capabilities_message(root),
+    )
+
+
+def capabilities_message(root: Root) -> library_pb2.RootCapabilities:
+    """What the storage of a root can do, as far as it is known; how many writers reach it is not."""
+    can = RootAbility.from_json(root.abilities or {})
+    step = duration_pb2.Duration()
+    step.FromNanoseconds(can.time_step_ns)
+    return library_pb2.RootCapabilities(
+        root_id=root.root_id,
+        path=shown(root.path),
+        online=root.offline_since is None,
+        writable=can.writable,
+        replace=can.replaces,
+        kernel_copy=can.kernel_copy,
+        write_lease=can.write_lease,
+        xattrs=can.xattrs,
+        filesystem=can.filesystem,
+        exchange=can.exchange,
+        hard_links=can.hard_links,
+        durable=can.durable,
+        owner=can.keeps_owner,
+        case_sensitive=can.case_sensitive,
+        time_resolution=step if can.time_step_ns else None,
     )
 
 
@@ -106,7 +133,7 @@ def item_message(item: Item, *, with_homes: bool = False) -> item_pb2.Item:
         unsynced_since=item.unsynced_since,
         change_revision=item.change_revision,
         failure=failure_message(item),
-        conflicts=[_conflict(conflict) for conflict in item.conflicts],
+        conflicts=[_conflict(item, conflict) for conflict in item.conflicts],
         hold=_hold(item),
         reader_note=item.note,
         verify_time=when(item.verified_at),
@@ -117,12 +144,12 @@ def item_message(item: Item, *, with_homes: bool = False) -> item_pb2.Item:
 
 
 def failure_message(item: Item) -> sync_pb2.Failure | None:
-    """Why the item's last write failed; None if it did not."""
-    if item.failure is None:
+    """Why the item's last write failed; None unless that is what it waits for."""
+    if item.state is not ItemState.FAILED or item.failure is None:
         return None
     return sync_pb2.Failure(
         reason=value_of(sync_pb2.FailureReason, "FAILURE_REASON", item.failure),
-        message=item.failure_message,
+        message=with_advice(item.failure_message, item.failure),
         attempts=item.attempts,
         next_attempt_time=when(item.due_at),
     )
@@ -257,12 +284,21 @@ def _home(item: Item, name: str, tags: Mapping[str, Any]) -> item_pb2.HomeTags:
 def _hold(item: Item) -> item_pb2.Hold | None:
     if item.hold is None:
         return None
-    return item_pb2.Hold(reason=value_of(item_pb2.HoldReason, "HOLD_REASON", item.hold["reason"]))
+    return item_pb2.Hold(
+        reason=value_of(item_pb2.HoldReason, "HOLD_REASON", item.hold["reason"]),
+        note=item.hold.get("note", ""),
+        held_by=item.hold.get("by", ""),
+        on_behalf_of=item.hold.get("for", ""),
+        hold_time=when(item.hold.get("at")),
+    )
 
 
-def _conflict(conflict: Mapping[str, Any]) -> item_pb2.Conflict:
-    def side(name: str) -> tags_pb2.Tags:
-        value = conflict.get(name)
-        return tags_message({} if value is None else {conflict["field"]: value})
+def _conflict(item: Item, conflict: Mapping[str, Any]) -> item_pb2.Conflict:
+    name = conflict["field"]
 
-    return item_pb2.Conflict(field=conflict["field"], base=side("base"), catalog=side("ours"), file=side("theirs"))
+    def side(value: Any) -> tags_pb2.Tags:
+        return tags_message({} if value is None else {name: value})
+
+    return item_pb2.Conflict(
+        field=name, base=side(conflict.get("base")), catalog=side(item.tags.get(name)), file=side(conflict["theirs"])
+    )

@@ -18,7 +18,7 @@ from ..storage.catalogs import Catalog
 from ..storage.item import Item
 from ..storage.items import Page
 from . import convert_tags, paging
-from .app import App, Work
+from .app import App, Begin
 from .convert import history_message, item_message
 from .feed import feed
 from .selections import inside, item_id, saved_search, selection
@@ -53,7 +53,7 @@ class ItemService(item_service_pb2_grpc.ItemServiceServicer):
     async def RemoveItems(
         self, request: item_service_pb2.RemoveItemsRequest, context: Context
     ) -> item_service_pb2.RemoveItemsResponse:
-        return await self._app.mutate(request, item_service_pb2.RemoveItemsResponse, _remover(request))
+        return await self._app.mutate_many(request, item_service_pb2.RemoveItemsResponse, _remover(request), _removed)
 
     async def WatchItems(
         self, request: item_service_pb2.WatchItemsRequest, context: Context
@@ -138,10 +138,10 @@ def _history(
     )
 
 
-def _remover(request: item_service_pb2.RemoveItemsRequest) -> Work[item_service_pb2.RemoveItemsResponse]:
-    def work(tx: Connection, who: Principal) -> item_service_pb2.RemoveItemsResponse:
-        catalog = catalogs.find(tx, who, request.catalog)
-        removed = item_rules.remove(tx, catalog, selection(request.selection))
-        return item_service_pb2.RemoveItemsResponse(removed=removed)
+def _remover(request: item_service_pb2.RemoveItemsRequest) -> Begin:
+    chosen = selection(request.selection)
+    return lambda tx, who: item_rules.removal(tx, catalogs.find(tx, who, request.catalog), chosen)
 
-    return work
+
+def _removed(_matched: int, removed: int) -> item_service_pb2.RemoveItemsResponse:
+    return item_service_pb2.RemoveItemsResponse(removed=removed)

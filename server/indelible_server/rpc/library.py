@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+from dataclasses import replace
+
 from indelible.v1 import library_pb2, library_service_pb2, library_service_pb2_grpc, policy_pb2, sync_pb2
 from sqlalchemy import Connection
 
 from ..domain import catalogs, jobs
 from ..domain.policies import engine_policy
 from ..domain.principal import Principal
-from ..files.capabilities import FormatAbility, RootAbility, format_abilities, root_ability
-from ..files.problems import FileProblem, shown
+from ..files.capabilities import FormatAbility, format_abilities
+from ..files.probing import probe
+from ..files.problems import FileProblem
 from ..roots import Roots
 from ..storage import writers
 from ..storage.catalogs import Catalog, Root
 from .app import App, Work
-from .convert import job_message
+from .convert import capabilities_message, job_message
 from .selections import inside
 from .wrapper import Context
 
@@ -47,23 +51,13 @@ def _capabilities(catalog: Catalog, roots: Roots, alive: int) -> library_service
 
 
 def _root_message(root: Root, roots: Roots, alive: int) -> library_pb2.RootCapabilities:
-    try:
-        with roots.open(root) as folder:
-            can, online = root_ability(folder, root.read_only), True
-    except FileProblem:
-        can, online = RootAbility(), False
-    return library_pb2.RootCapabilities(
-        root_id=root.root_id,
-        path=shown(root.path),
-        online=online,
-        writable=can.writable,
-        replace=can.replaces,
-        kernel_copy=can.kernel_copy,
-        write_lease=can.write_lease,
-        xattrs=can.xattrs,
-        filesystem=can.filesystem,
-        writers=alive if online else 0,
-    )
+    message = capabilities_message(root)
+    message.online, message.writers = False, 0
+    with contextlib.suppress(FileProblem), roots.open(root) as folder:
+        found = replace(root, abilities=probe(folder.path, root.read_only).to_json())
+        message = capabilities_message(found)
+        message.online, message.writers = True, alive
+    return message
 
 
 def _format_message(can: FormatAbility) -> library_pb2.FormatCapabilities:

@@ -20,7 +20,8 @@ from ..files.sidecar import is_sidecar
 from .assignments import WrongAssignment, parse_edits, parse_policy
 from .journal import Journal
 from .pool import run
-from .work import Result, Task
+from .results import Result
+from .work import Task
 
 app = typer.Typer(
     name="file",

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from ..files.problems import shown
 from .journal import Journal
-from .work import Result, Task, Worker, failed
+from .results import Result, failed
+from .work import Task, Worker
 
 _CHUNK = 16
 _ALONE_BELOW = 4

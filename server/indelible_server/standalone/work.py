@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ..domain.edits import Edit, apply_edits
-from ..files.apply import apply
-from ..files.plan import FilePlan, Home, Mode, Plan
-from ..files.planning import plan_edit
+from ..domain.edits import Edit
 from ..files.policy import Policy
 from ..files.port import Root
 from ..files.problems import Changed, FileProblem, shown
-from ..files.reading import read, verify
-from ..files.settle import Outcome, settle
+from ..files.reading import read
 from ..files.undoing import is_made, is_taken_back, undo_of
 from .journal import Journal, Place, Record, Segment
-
-Result = dict[str, Any]
+from .results import Result, beside, refused, split
+from .writing import Batch, Change, Maker, Roots
 
 
 @dataclass(frozen=True)
@@ -43,7 +38,7 @@ class Worker:
         self._policy = Policy.from_json(task.policy)
         self._journal = Journal(Path(task.journal))
         self._segment: Segment | None = None
-        self._under_way = 0
+        self._maker = Maker()
 
     def work(self, paths: Sequence[bytes]) -> list[Result]:
         """The result of each path, in their order."""
@@ -56,20 +51,17 @@ class Worker:
     def close(self) -> None:
         """Let go of the journal. What was interrupted, or could not be settled, is for the next run to settle."""
         if self._segment is not None:
-            self._segment.close(settled=not self._under_way)
+            self._segment.close(settled=self._maker.is_done)
             self._segment = None
 
-    def _guarded(self, path: bytes, work: Any, *arguments: Any) -> Result:
+    def _guarded(self, path: bytes, work: Callable[[bytes], Result]) -> Result:
         try:
-            result: Result = work(path, *arguments)
-            return result
-        except FileProblem as problem:
-            return failed(path, problem.reason, problem.message)
-        except Changed as changed:
-            return failed(path, "CONFLICT", str(changed))
+            return work(path)
+        except (FileProblem, Changed) as problem:
+            return refused(path, problem)
 
     def _show(self, path: bytes) -> Result:
-        folder, name = _split(path)
+        folder, name = split(path)
         with Root(folder) as root:
             reading = read(root, name, self._policy, details=True)
         return {
@@ -84,66 +76,27 @@ class Worker:
             "duration_s": reading.duration_s,
             "camera": reading.camera,
             "fingerprint": reading.fingerprint,
-            "sidecar_path": _beside(folder, reading.sidecar),
+            "sidecar_path": beside(folder, reading.sidecar),
             "note": reading.note,
             "warnings": list(reading.warnings),
             "bytes_read": reading.bytes_read,
         }
 
     def _write(self, paths: Sequence[bytes]) -> list[Result]:
-        made = [self._guarded(path, self._plan) for path in paths]
-        plans = {path: result["plan"] for path, result in zip(paths, made, strict=True) if "plan" in result}
-        if self._task.dry_run:
-            return [
-                _written(path, plans[path], plans[path].bytes_read, None) if path in plans else result
-                for path, result in zip(paths, made, strict=True)
-            ]
-        try:
-            self._intend([Record(*_split(path), plan.files) for path, plan in plans.items() if plan.files])
-        except FileProblem as problem:
-            made = [
-                failed(path, problem.reason, problem.message) if path in plans else result
-                for path, result in zip(paths, made, strict=True)
-            ]
-            plans = {}
-        return [
-            self._guarded(path, self._carry_out, plans[path]) if path in plans else result
-            for path, result in zip(paths, made, strict=True)
-        ]
+        with Roots() as roots:
+            batch = Batch(paths, roots, self._policy, self._maker)
+            batch.plan(self._task.edits)
+            if not self._task.dry_run:
+                batch.put_on_record(self._record)
+                batch.make()
+                batch.verify()
+            return batch.results()
 
-    def _plan(self, path: bytes) -> Result:
-        folder, name = _split(path)
-        with Root(folder) as root:
-            return {"plan": plan_edit(root, name, lambda tags: apply_edits(tags, self._task.edits), self._policy)}
-
-    def _carry_out(self, path: bytes, plan: Plan) -> Result:
-        written = 0
-        with Root(_split(path)[0]) as root:
-            for file in plan.files:
-                written += self._make(root, file)
-            bytes_read = plan.bytes_read + (verify(root, plan, self._policy).bytes_read if plan.files else 0)
-        return _written(path, plan, bytes_read, written)
-
-    def _make(self, root: Root, plan: FilePlan) -> int:
-        """Make a change that is on record, and return how much was written. It is settled if the storage refuses."""
-        self._under_way += 1
-        try:
-            written = apply(root, plan, still_ours=lambda: True).bytes_written
-        except Changed:
-            self._under_way -= 1
-            raise
-        except FileProblem:
-            outcome = settle(root, plan)
-            self._under_way -= 1
-            if outcome is not Outcome.NEW:
-                raise
-            written = plan.bytes_changed
-        else:
-            self._under_way -= 1
-        return written
+    def _record(self, changes: Sequence[Change]) -> None:
+        self._intend([Record(*split(change.path), change.files) for change in changes])
 
     def _take_back(self, path: bytes) -> Result:
-        folder, name = _split(path)
+        folder, name = split(path)
         with Root(folder) as root:
             done = _last(root, [self._journal.record(place) for place in self._places.get((folder, name), ())])
             if done is None:
@@ -153,7 +106,7 @@ class Worker:
             if not self._task.dry_run:
                 self._intend([Record(folder, name, plans, is_undo=True)])
                 for plan in plans:
-                    self._make(root, plan)
+                    self._maker.make(root, plan)
         return {"path": shown(path), "result": "undone", "bytes_written": sum(plan.bytes_changed for plan in plans)}
 
     @cached_property
@@ -173,43 +126,3 @@ def _last(root: Root, records: Sequence[Record]) -> Record | None:
     if made is None and changes and not any(is_taken_back(root, plan) for plan in changes[-1].plans):
         raise Changed("the file was written by another program since: nothing is undone")
     return made
-
-
-def _split(path: bytes) -> tuple[bytes, bytes]:
-    folder, _, name = os.path.abspath(path).rpartition(b"/")
-    return folder or b"/", name
-
-
-def _beside(folder: bytes, name: bytes | None) -> str | None:
-    return None if name is None else shown(os.path.join(folder, name))
-
-
-def _written(path: bytes, plan: Plan, bytes_read: int, bytes_written: int | None) -> Result:
-    planned = sum(file.bytes_changed for file in plan.files)
-    in_sidecar = plan.files and all(file.home is Home.SIDECAR for file in plan.files)
-    mode = {Mode.UNCHANGED: None, Mode.CREATE: "sidecar"}.get(plan.mode, plan.mode.value)
-    return {
-        "path": shown(path),
-        "result": "unchanged" if not plan.files else "sidecar" if in_sidecar else "embedded",
-        "mode": mode,
-        "reason": None,
-        "message": plan.note,
-        "fields": sorted({key for fields in plan.written.values() for key in fields}),
-        "bytes_read": bytes_read,
-        "bytes_written": planned if bytes_written is None else bytes_written,
-        "sidecar_path": _beside(_split(path)[0], plan.sidecar),
-    }
-
-
-def failed(path: bytes, reason: str, message: str) -> Result:
-    """The result of a path for which nothing could be done."""
-    return {
-        "path": shown(path),
-        "result": "failed",
-        "mode": None,
-        "reason": str(reason),
-        "message": message,
-        "bytes_read": 0,
-        "bytes_written": 0,
-        "sidecar_path": None,
-    }

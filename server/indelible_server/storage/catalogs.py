@@ -41,6 +41,7 @@ class Root:
     position: int = 0
     unsynced: int = 0
     offline_since: int | None = None
+    abilities: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -156,6 +157,7 @@ def insert_root(tx: Connection, root: Root) -> None:
     """Store an approved root. The caller holds `lock_store` and has checked that it overlaps no other."""
     position = tx.scalar(sa.select(sa.func.count()).where(roots.c.catalog_id == root.catalog_id))
     values = {name: getattr(root, name) for name in Root.__dataclass_fields__}
+    values["abilities"] = None if root.abilities is None else dump(root.abilities)
     tx.execute(sa.insert(roots).values(values | {"position": position, "created_at": now_ms(tx)}))
     touch(tx, root.catalog_id)
 
@@ -200,7 +202,8 @@ def _catalog(row: Row[Any], its_roots: tuple[Root, ...]) -> Catalog:
 
 
 def _root(row: Row[Any]) -> Root:
-    return Root(**{name: getattr(row, name) for name in Root.__dataclass_fields__})
+    values = {name: getattr(row, name) for name in Root.__dataclass_fields__}
+    return Root(**values | {"abilities": None if row.abilities is None else json.loads(row.abilities)})
 
 
 def _values(catalog: Catalog) -> dict[str, Any]:

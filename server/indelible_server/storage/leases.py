@@ -70,7 +70,7 @@ def claim_unsettled(tx: Connection, writer_id: str, limit: int) -> list[Claim]:
         .join(roots, sa.and_(roots.c.catalog_id == items.c.catalog_id, roots.c.root_id == items.c.root_id))
         .where(
             roots.c.offline_since.is_(None),
-            sa.or_(items.c.state != int(ItemState.FAILED), items.c.due_at <= now),
+            sa.or_(items.c.failure.is_(None), items.c.due_at <= now),
             ~_exists(leases),
         )
     )

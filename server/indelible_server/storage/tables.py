@@ -91,6 +91,7 @@ roots = Table(
     Column("unsynced", Integer, nullable=False, comment="kept count, shown when the root is offline"),
     Column("offline_since", BigInteger),
     Column("created_at", BigInteger, nullable=False),
+    Column("abilities", Text, comment="what its storage could do when it was approved, JSON; null: not tried"),
 )
 
 items = Table(

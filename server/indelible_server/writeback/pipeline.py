@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 
 import structlog
 from sqlalchemy import Connection
 
 from ..domain import policies, sync
-from ..domain.outcomes import Conflicted, Failed, GivenBack, Outcome, acknowledge
+from ..domain.outcomes import Failed, GivenBack, Outcome, acknowledge
 from ..files.apply import LeaseLost, apply
 from ..files.planning import plan as make_plan
 from ..files.policy import Policy
@@ -20,7 +19,7 @@ from ..files.reading import verify
 from ..files.settle import Outcome as Settled
 from ..files.settle import settle
 from ..roots import Roots
-from ..storage import catalogs, intents, leases
+from ..storage import catalogs, intents, items, leases
 from ..storage.catalogs import Catalog
 from ..storage.database import Database
 from ..storage.intents import Intent
@@ -118,9 +117,9 @@ class AtRoot:
                 policy=self._policy,
                 sidecar=item.sidecar,
             )
-            if plan.held:
-                return Conflicted(claim, [asdict(conflict) for conflict in plan.conflicts])
             planned = Planned.make(claim, plan)
+            if plan.held:
+                return planned.conflicted(verify(self._root, plan, self._policy))
             return planned if planned.intents else planned.verified(verify(self._root, plan, self._policy), 0)
         except FileProblem as problem:
             return self._failed(claim, problem)
@@ -174,6 +173,9 @@ class AtRoot:
         """Settle a plan's files: the intents that never began, the others, and whether all of them are carried out."""
         pairs = zip(planned.intents, planned.plan.files, strict=True)
         found = {intent: settle(self._root, file) for intent, file in pairs}
+        if not self._pipeline.is_online(self._its_root):
+            # What was not found there proves nothing: a torn file may come back with its root.
+            raise Offline("it went away while its files were looked at")
         untouched = tuple(intent for intent, outcome in found.items() if outcome is Settled.OLD)
         changed = tuple(intent for intent in found if intent not in untouched)
         return untouched, changed, all(outcome is Settled.NEW for outcome in found.values())
@@ -186,9 +188,10 @@ class AtRoot:
         foreign: tuple[Intent, ...] = (),
     ) -> Failed:
         reason, transient = problem.reason, problem.transient
+        # Whatever it looks like: a file that is missing from a share that has gone is not missing.
+        if not self._pipeline.is_online(self._its_root):
+            raise Offline(problem.message)
         if reason is Reason.STORAGE_OFFLINE:
-            if not self._pipeline.is_online(self._its_root):
-                raise Offline(problem.message)
             # The root is there: it is this file's trouble, and must not stop the others.
             reason, transient = Reason.IO_ERROR, True
         return Failed(claim, reason, problem.message, transient, untouched, foreign)
@@ -201,7 +204,9 @@ def _intend(tx: Connection, planned: Sequence[Planned]) -> set[str]:
 
 
 def _may_begin(tx: Connection, claim: Claim) -> bool:
-    return sync.may_write(tx, claim.item.catalog_id) and _still_ours(tx, claim)
+    item = claim.item
+    held = items.with_hold(tx, item.catalog_id, [item.item_id])
+    return not held and sync.may_write(tx, item.catalog_id) and _still_ours(tx, claim)
 
 
 def _still_ours(tx: Connection, claim: Claim) -> bool:

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..domain.outcomes import Verified
+from ..domain.outcomes import Conflicted, Failed, Verified
 from ..files.plan import FilePlan, Home, Identity, Plan
 from ..files.reading import Reading
+from ..files.tags import difference
 from ..storage.ids import new_id
 from ..storage.intents import Intent
 from ..storage.leases import Claim
@@ -31,7 +32,8 @@ class Planned:
         """Intents for a plan, not stored yet. The temp files are named after them."""
         item, ours = claim.item, claim.item.tags
         taken_in = {name: [ours.get(name), plan.tags.get(name)] for name in sorted(plan.taken_in)}
-        replaced = {each.field: [each.theirs, each.ours] for each in plan.conflicts if each.field not in plan.taken_in}
+        overruled = () if plan.held else plan.conflicts
+        replaced = {each.field: [each.theirs, each.ours] for each in overruled if each.field not in plan.taken_in}
         expected = _to_json(plan, taken_in, replaced)
         ids = [new_id() for _ in plan.files]
         files = tuple(replace(file, temp=temp_name(intent_id)) for file, intent_id in zip(plan.files, ids, strict=True))
@@ -75,6 +77,15 @@ class Planned:
             settled=self.intents,
             bytes_written=bytes_written,
         )
+
+    def conflicted(self, reading: Reading) -> Conflicted | Failed:
+        """The outcome when people have to decide first. Of two homes in conflict, the first one's value is shown."""
+        for home, found in self.plan.found.items():
+            if difference(found, reading.homes.get(home, {})) - reading.stale.get(home, frozenset()):
+                return Failed(self.claim, "CONFLICT", "Another program is changing the file.", transient=True)
+        first = {each.field: each for each in reversed(self.plan.conflicts)}
+        conflicts = [{"field": name, "base": first[name].base, "theirs": first[name].theirs} for name in sorted(first)]
+        return Conflicted(self.verified(reading, 0), conflicts)
 
 
 def temp_name(intent_id: str) -> bytes:

@@ -377,6 +377,20 @@ def test_show_tells_what_each_file_holds(server: FakeServer, indelible: Indelibl
         assert words in text
 
 
+def test_show_tells_who_holds_an_item_since_when_and_why(server: FakeServer, indelible: Indelible) -> None:
+    hold = item_pb2.Hold(
+        reason=item_pb2.HOLD_REASON_CHECKED_OUT, note="at the printer's", held_by="desk", on_behalf_of="ann"
+    )
+    hold.hold_time.FromSeconds(1_700_000_000)
+    item = item_pb2.Item(path="a.jpg", state=item_pb2.ITEM_STATE_HELD, hold=hold)
+    server.gives(GetItem=item_service_pb2.GetItemResponse(item=item))
+
+    text = indelible("show", "Archive", "a.jpg").stdout
+
+    assert "held: checked out by ann since 2023-11-1" in text
+    assert text.splitlines()[2].endswith(": at the printer's")
+
+
 def test_a_relative_root_is_made_absolute_for_a_server_on_this_machine(
     server: FakeServer, indelible: Indelible, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

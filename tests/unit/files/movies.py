@@ -54,14 +54,17 @@ def handler(kind: bytes) -> bytes:
     return full(b"hdlr", bytes(4), kind, bytes(13))
 
 
-def track(offsets: Sequence[int], *tables: bytes, kind: bytes = b"stco", own: bool = True) -> bytes:
-    """A track of pictures, 640 x 480, with its chunks at these places."""
+def track(
+    offsets: Sequence[int], *tables: bytes, kind: bytes = b"stco", own: bool = True, made: Sequence[int] = (0, 0)
+) -> bytes:
+    """A track of pictures, 640 x 480, with its chunks at these places; itself and its media `made` at some time."""
     code = "I" if kind == b"stco" else "Q"
     chunks = full(kind, struct.pack(f">I{len(offsets)}{code}", len(offsets), *offsets))
     reference = full(b"dref", struct.pack(">I", 1), full(b"url ", flags=int(own)))
     media = box(b"minf", box(b"dinf", reference), box(b"stbl", full(b"stsd", bytes(4)), chunks, *tables))
-    header = full(b"tkhd", bytes(72), struct.pack(">II", 640 << 16, 480 << 16))
-    return box(b"trak", header, box(b"mdia", handler(b"vide"), media))
+    header = full(b"tkhd", struct.pack(">I", made[0]), bytes(68), struct.pack(">II", 640 << 16, 480 << 16))
+    of_media = full(b"mdhd", struct.pack(">I", made[1]), bytes(16))
+    return box(b"trak", header, box(b"mdia", of_media, handler(b"vide"), media))
 
 
 def movie(
@@ -73,14 +76,18 @@ def movie(
     kind: bytes = b"stco",
     own: bool = True,
     in_front: bytes = b"",
+    made: Sequence[int] = (0, 0, 0),
 ) -> bytes:
-    """A movie of 2.5 seconds. `header` are further boxes of `moov`, `in_front` those before the track."""
+    """A movie of 2.5 seconds. `header` are further boxes of `moov`, `in_front` those before the track.
+
+    `made` are the seconds since 1904 at which movie, track and media were made.
+    """
     start = box(b"ftyp", brand, bytes(4), brand) if brand else b""
-    duration = full(b"mvhd", struct.pack(">IIII", 0, 0, 600, 1500), bytes(80))
+    duration = full(b"mvhd", struct.pack(">IIII", made[0], 0, 600, 1500), bytes(80))
 
     def moov(base: int) -> bytes:
         offsets = [base + before for before in accumulate((len(chunk) for chunk in CHUNKS[:-1]), initial=0)]
-        return box(b"moov", duration, in_front, track(offsets, kind=kind, own=own), *header)
+        return box(b"moov", duration, in_front, track(offsets, kind=kind, own=own, made=made[1:]), *header)
 
     media = box(b"mdat", *CHUNKS)
     if first:

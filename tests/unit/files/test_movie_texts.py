@@ -39,6 +39,7 @@ TAKEN, WRITTEN = "2020-01-02T03:04:05+01:00", b"2020-01-02T03:04:05+0100"
 HEAD = bytes(4) + ENGLISH
 TEXTS = {
     "iTunes": ("ilst", b"\xa9nam", data(b"old"), "title", "old", "ü", data(b"\xc3\xbc")),
+    "ExifTool": ("ilst", b"\xa9des", data(b"old"), "description", "old", "ü", data(b"\xc3\xbc")),
     "list": ("ilst", b"keyw", data(b"a, b"), "keywords", ["a", "b"], ["b", "c"], data(b"b, c")),
     "Macintosh": ("udta", b"\xa9nam", entry(b"caf\x8e"), "title", "café", "Zoë", entry(b"Zo\x91")),
     "Unicode": ("udta", b"\xa9nam", entry(b"old"), "title", "old", "☃", entry(b"\xe2\x98\x83", 0x55C4)),
@@ -134,6 +135,42 @@ def test_other_languages_stay_until_the_text_is_cleared(library: Library) -> Non
 
     library.write(key, {"title": None})
     assert b"alt" not in library.bytes_of(key)
+
+
+SECONDS = 3_660_775_445
+MADE, LATER = "2020-01-02T03:04:05+01:00", "2021-01-02T03:04:05-02:00"
+
+
+def headers(content: bytes) -> list[int]:
+    """The seconds since 1904 in the headers of a movie, its track and its media."""
+    track = b"moov", b"trak"
+    paths = (b"moov", b"mvhd"), (*track, b"tkhd"), (*track, b"mdia", b"mdhd")
+    return [int.from_bytes(content_of(content, *path)[4:8], "big") for path in paths]
+
+
+@pytest.mark.parametrize(
+    ("made", "wanted", "expected"),
+    [
+        ((SECONDS, SECONDS, SECONDS), LATER, [SECONDS + 366 * 86_400 + 3 * 3600] * 3),
+        ((SECONDS, SECONDS - 1, 0), LATER, [SECONDS + 366 * 86_400 + 3 * 3600, SECONDS - 1, 0]),
+        ((SECONDS, SECONDS, SECONDS), "2021-01-02T03:04:05", [0, 0, 0]),
+        ((SECONDS, SECONDS, SECONDS), "1890-01-02T03:04:05Z", [0, 0, 0]),
+        ((SECONDS, SECONDS, SECONDS), None, [0, 0, 0]),
+        ((SECONDS - 1, SECONDS - 1, SECONDS - 1), LATER, [SECONDS - 1] * 3),
+    ],
+    ids=["all follow", "one follows", "offset unknown", "before 1904", "cleared", "another moment"],
+)
+def test_the_moment_in_the_headers_follows_the_date_if_it_was_the_same(
+    library: Library, made: tuple[int, int, int], wanted: str | None, expected: list[int]
+) -> None:
+    dated = keyed({f"{APPLE}creationdate": atom(MADE.replace("01:00", "0100").encode())})
+    key = library.add("a.mov", movie(b"qt  ", dated, made=made))
+    assert library.read(key).tags["taken_at"] == MADE
+
+    library.write(key, {"taken_at": wanted})
+
+    assert headers(library.bytes_of(key)) == expected
+    assert chunks(library.bytes_of(key)) == CHUNKS
 
 
 def test_xmp_comes_before_the_files_own_texts_and_these_follow_it(library: Library) -> None:

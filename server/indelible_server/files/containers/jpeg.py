@@ -65,7 +65,8 @@ class Jpeg(Container):
             self.refuse(Reason.UNSUPPORTED, "the file has several main XMP packets")
         if len(self._exif) > 1:
             self.refuse(Reason.UNSUPPORTED, "the file has several Exif blocks")
-        self.texts = Texts(TextKind.JPEG, {key: [self._text(segment)] for key, segment in self._comments.items()})
+        if self._comments:
+            self.texts = Texts(TextKind.JPEG, {key: [self._text(segment)] for key, segment in self._comments.items()})
 
     @property
     def xmp(self) -> bytes | None:

@@ -89,6 +89,11 @@ def in_meta(media: MediaFile, nodes: Sequence[Node]) -> list[TextBox]:
     return found
 
 
+def in_header(media: MediaFile, node: Node) -> list[TextBox]:
+    """The moment in the header of a movie, a track, or its media."""
+    return _text_box(media, node.box.kind.decode("latin-1"), node, text_layouts.MOMENT, node.box.end)
+
+
 def _check_number(nodes: Sequence[Node]) -> None:
     if len(nodes) > _TEXTS_LIMIT:
         raise FileProblem(Reason.UNSUPPORTED, "the file has too many texts")
@@ -135,7 +140,7 @@ def changes(media: MediaFile, found: Sequence[TextBox], wanted: Mapping[str, tup
     for key, texts in wanted.items():
         of_key = [text_box for text_box in found if text_box.key == key]
         for text_box in of_key:
-            if not texts:
+            if not texts and not text_box.layout.stays:
                 changed.append(removed(media, text_box.node))
             elif text_box.language == of_key[0].language or same_text(text_box.texts[0], of_key[0].texts[0]):
                 changed += _changed(media, text_box, text_box.layout.write(text_box.content, texts))

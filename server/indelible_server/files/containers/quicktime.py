@@ -181,6 +181,7 @@ class QuickTime(Container):
             self._end_of_movie = node.box.end
             if kind == b"mvhd":
                 self._note_duration(node)
+                self._texts += movie_texts.in_header(self.media, node)
             elif kind == b"trak":
                 self._tracks.append(node.box)
                 self._note_track(node)
@@ -227,15 +228,17 @@ class QuickTime(Container):
             self.duration_s = duration / scale
 
     def _note_track(self, track: Node) -> None:
-        if self.width is not None:
-            return
         found = {node.box.kind: node for node in children(self.media, track)}
         if b"tkhd" not in found or b"mdia" not in found:
             return
-        within = {node.box.kind: node.box for node in children(self.media, found[b"mdia"])}
-        if b"hdlr" not in within or self.media.read(within[b"hdlr"].data + 8, 4) != b"vide":
-            return
-        header = found[b"tkhd"].box
+        within = {node.box.kind: node for node in children(self.media, found[b"mdia"])}
+        for header in (found[b"tkhd"], within.get(b"mdhd")):
+            self._texts += movie_texts.in_header(self.media, header) if header else []
+        handler = within.get(b"hdlr")
+        if handler and self.width is None and self.media.read(handler.box.data + 8, 4) == b"vide":
+            self._note_size(found[b"tkhd"].box)
+
+    def _note_size(self, header: Box) -> None:
         size = self.media.read(header.data, min(header.length, 96))[-8:]
         width, height = int.from_bytes(size[:2], "big"), int.from_bytes(size[4:6], "big")
         if width and height:

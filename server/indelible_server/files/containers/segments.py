@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..media import MediaFile
 from ..problems import FileProblem, Reason
@@ -18,8 +18,7 @@ _SEGMENTS_LIMIT = 4096
 _FILL_LIMIT = 65_536
 
 
-@dataclass(frozen=True)
-class Segment:
+class Segment(NamedTuple):
     """A segment: `start` is the offset of its marker (behind fill bytes), `data` that of its payload."""
 
     marker: int

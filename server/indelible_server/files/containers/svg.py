@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from xml.sax.saxutils import escape, quoteattr
+from html import escape
 
 from ..media import MediaFile
 from ..patching import shift_of
@@ -57,7 +57,7 @@ class Svg(Container):
         whole = self.media.read(packet.start, packet.end - packet.start)
         tag = whole[packet.element - packet.start : packet.inner - packet.start]
         inherited = b"".join(
-            f" xmlns:{prefix}={quoteattr(uri)}".encode()
+            f' xmlns:{prefix}="{escape(uri)}"'.encode()
             for prefix, uri in packet.spaces.items()
             if f"{prefix}:".encode() in whole and f"xmlns:{prefix}=".encode() not in tag
         )
@@ -110,7 +110,7 @@ class Svg(Container):
 
     def _changed_text(self, text: Text, new: str) -> Patch:
         old = self.media.read(text.inner, text.inner_end - text.inner)
-        return Patch(text.inner, old, escape(new).encode())
+        return Patch(text.inner, old, escape(new, quote=False).encode())
 
 
 def _blank_head(offset: int) -> bytes:

@@ -6,6 +6,7 @@ import re
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from ..problems import FileProblem, Reason
 from ..tags import same_text
@@ -17,6 +18,7 @@ _MACINTOSH_BELOW, _UNSPECIFIED = 0x400, 0x7FFF
 _UTF8, _UTF16, _SIGNED, _UNSIGNED, _FLOAT, _DOUBLE = 1, 2, 21, 22, 23, 24
 _BOM = b"\xfe\xff"
 _ENTRY_LIMIT = 65_535
+_BEGIN_OF_TIME = datetime(1904, 1, 1, tzinfo=UTC)
 _SIGNED_NUMBER = re.compile(r"[+-]\d+(?:\.\d+)?")
 
 
@@ -30,10 +32,14 @@ class Piece:
 
 @dataclass(frozen=True)
 class Layout:
-    """How a kind of box holds its texts. `write` is given the old content, and keeps other languages."""
+    """How a kind of box holds its texts. `write` is given the old content, and keeps other languages.
+
+    A box that `stays` is there without a text too: then `write` is given none.
+    """
 
     pieces: Callable[[bytes], list[Piece]]
     write: Callable[[bytes, Sequence[str]], bytes]
+    stays: bool = False
 
 
 def _decoded(raw: bytes) -> str:
@@ -235,6 +241,29 @@ def _place_written(content: bytes, texts: Sequence[str]) -> bytes:
         raise FileProblem(Reason.TOO_LARGE, "the altitude does not fit into 3GP's own field for it") from error
 
 
+def _moment_of(content: bytes) -> bytes:
+    """The seconds since the beginning of 1904, behind a version that says how many bytes they have."""
+    return content[4:12] if content[:1] == b"\1" else content[4:8]
+
+
+def _moment_pieces(content: bytes) -> list[Piece]:
+    raw = _moment_of(content)
+    try:
+        moment = _BEGIN_OF_TIME + timedelta(seconds=int.from_bytes(raw, "big"))
+    except OverflowError:
+        return []
+    # Headers with another moment than the first are like texts in another language: what they say is their own.
+    return [Piece(raw, moment.isoformat())] if any(raw) else []
+
+
+def _moment_written(content: bytes, texts: Sequence[str]) -> bytes:
+    """Zero stands for an unknown moment, and for one that cannot be held."""
+    width = len(_moment_of(content))
+    seconds = int((datetime.fromisoformat(texts[0]) - _BEGIN_OF_TIME).total_seconds()) if texts else 0
+    number = seconds if 0 < seconds < 1 << 8 * width else 0
+    return content[:4] + number.to_bytes(width, "big") + content[4 + width :]
+
+
 ITEM = Layout(_data_pieces, _data_written)
 """An item of `ilst`: atoms with a type and a locale each."""
 LIST = Layout(_list_pieces, _list_written)
@@ -245,3 +274,5 @@ KEYWORDS = Layout(_keyword_pieces, _keywords_written)
 """3GP's keywords: a version, a language, a count, and a length before each."""
 PLACE = Layout(_place_pieces, _place_written)
 """3GP's place, as ISO 6709; its name, its role and its notes stay."""
+MOMENT = Layout(_moment_pieces, _moment_written, stays=True)
+"""When a movie, a track or its media were made, in UTC: a number in their headers."""
