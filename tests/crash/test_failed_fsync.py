@@ -56,9 +56,12 @@ def failing_fsync(pid: int, path: Path) -> Iterator[None]:
         assert strace.stderr is not None
         while "attached" not in strace.stderr.readline():
             assert strace.poll() is None
-        yield
-        strace.terminate()
-        assert "INJECTED" in strace.communicate()[1]
+        try:
+            yield
+        finally:
+            strace.terminate()
+            said = strace.communicate()[1]
+        assert "INJECTED" in said
 
 
 def intents(server: RunningServer) -> int:
