@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,11 +37,16 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say plainly which tests were not run, and what they need."""
+    """Say plainly what was measured and counted, which tests were not run, and what they need."""
+    counts: Counter[str] = Counter()
     for report in terminalreporter.stats.get("passed", []):
         for kind, value in report.user_properties:
             if kind == "figure":
                 terminalreporter.write_line(f"measured: {value} ({report.nodeid.rpartition('::')[2]})")
+            if kind.startswith("count "):
+                counts[kind.removeprefix("count ")] += value
+    for what, number in counts.items():
+        terminalreporter.write_line(f"counted: {number:,} {what}")
     skipped = [report for report in terminalreporter.stats.get("skipped", []) if "needs " in str(report.longrepr)]
     for report in skipped:
         reason = str(report.longrepr[2]).rsplit("needs ", 1)[-1] if isinstance(report.longrepr, tuple) else "?"

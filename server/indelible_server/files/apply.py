@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from .media import MediaFile
 from .plan import FilePlan, Identity, Mode
 from .port import Folder, Root
-from .problems import Changed
-from .settle import discard_temp, write_in_place
+from .problems import Changed, FileProblem
+from .settle import put_back, write_in_place
 
 
 @dataclass(frozen=True)
@@ -34,14 +35,7 @@ def apply(root: Root, plan: FilePlan, *, still_ours: Callable[[], bool]) -> Appl
     with root.folder_of(plan.target) as (folder, name):
         if plan.in_place:
             return _patch(folder, name, plan, still_ours)
-        if plan.mode is Mode.REMOVE:
-            return _remove(folder, name, plan, still_ours)
-        try:
-            if plan.mode is Mode.CREATE:
-                return _create(folder, name, plan, still_ours)
-            return _replace(folder, name, plan, still_ours)
-        finally:
-            discard_temp(folder, plan)
+        return _WAYS[plan.mode](folder, name, plan, still_ours)
 
 
 def _patch(folder: Folder, name: bytes, plan: FilePlan, still_ours: Callable[[], bool]) -> Applied:
@@ -54,37 +48,66 @@ def _patch(folder: Folder, name: bytes, plan: FilePlan, still_ours: Callable[[],
 
 
 def _create(folder: Folder, name: bytes, plan: FilePlan, still_ours: Callable[[], bool]) -> Applied:
-    with folder.create(plan.temp, mode=0o666) as temp:
+    with _new_file(folder, plan, 0o666) as temp:
         for patch in plan.patches:
             temp.write(patch.offset, patch.new)
-        temp.sync()
-        applied = Applied(temp.identity, temp.bytes_written)
-    _ask(still_ours)
-    folder.rename_new(plan.temp, name)
-    folder.sync()
+        applied = _finished(temp)
+        _ask(still_ours)
+        folder.rename_new(plan.temp, name)
+        folder.sync()
     return applied
 
 
 def _remove(folder: Folder, name: bytes, plan: FilePlan, still_ours: Callable[[], bool]) -> Applied:
-    with folder.open(name) as media:
-        media.hold(exclusive=False)
+    with folder.open(name) as original:
+        original.hold(exclusive=False)
         _ask(still_ours)
-        _check(media, plan)
-        folder.unlink(name)
+        _check(original, plan)
+        # Only what no longer has the name can be looked at and then removed, with nobody in between.
+        folder.rename_new(name, plan.temp)
+        if not _is_unwritten(folder, plan, original):
+            folder.rename_new(plan.temp, name)
+            raise Changed("the file was written by another program meanwhile")
+        folder.unlink(plan.temp)
         folder.sync()
-        return Applied(media.identity, 0)
+        return Applied(original.identity, 0)
 
 
 def _replace(folder: Folder, name: bytes, plan: FilePlan, still_ours: Callable[[], bool]) -> Applied:
     with folder.open(name) as original:
         original.hold(exclusive=False)
         _check(original, plan)
-        with folder.create(plan.temp) as temp:
+        with _new_file(folder, plan, 0o600) as temp:
             _build(temp, plan, original)
-            applied = Applied(temp.identity, temp.bytes_written)
-        _ask(still_ours)
-        _check(original, plan)
-        _swap(folder, name, plan, original)
+            applied = _finished(temp)
+            _ask(still_ours)
+            _check(original, plan)
+            if folder.identity(name) != plan.identity:
+                raise Changed("the file was replaced by another one meanwhile")
+        _swap(folder, name, plan, original, applied.identity)
+    return applied
+
+
+_WAYS = {Mode.CREATE: _create, Mode.REMOVE: _remove, Mode.REPLACE: _replace}
+
+
+@contextmanager
+def _new_file(folder: Folder, plan: FilePlan, mode: int) -> Iterator[MediaFile]:
+    """The plan's temp file, which is removed again if the block fails; as long as it lasts, the name is ours alone."""
+    with folder.create(plan.temp, mode=mode) as temp:
+        try:
+            yield temp
+        except BaseException:
+            with suppress(FileProblem):
+                folder.unlink(plan.temp)
+            raise
+
+
+def _finished(temp: MediaFile) -> Applied:
+    """Make the new file durable. What a network file system tells only at the close is told here."""
+    temp.sync()
+    applied = Applied(temp.identity, temp.bytes_written)
+    temp.close()
     return applied
 
 
@@ -100,19 +123,26 @@ def _build(temp: MediaFile, plan: FilePlan, original: MediaFile) -> None:
     temp.take_over(original)
     if plan.keep_mtime and plan.identity:
         temp.set_mtime(plan.identity.mtime_ns)
-    temp.sync()
 
 
-def _swap(folder: Folder, name: bytes, plan: FilePlan, original: MediaFile) -> None:
-    if folder.identity(name) != plan.identity:
-        raise Changed("the file was replaced by another one meanwhile")
+def _swap(folder: Folder, name: bytes, plan: FilePlan, original: MediaFile, ours: Identity) -> None:
     if not folder.exchange(plan.temp, name):
         folder.rename(plan.temp, name)
-    elif folder.identity(plan.temp) != plan.identity or not original.holds(plan.old_ranges):
-        # Someone wrote between the last look and the exchange: theirs is the newer content.
-        folder.exchange(plan.temp, name)
+    elif _is_unwritten(folder, plan, original):
+        folder.unlink(plan.temp)
+    else:
+        put_back(folder, plan.temp, name, ours)
         raise Changed("the file was written by another program meanwhile")
     folder.sync()
+
+
+def _is_unwritten(folder: Folder, plan: FilePlan, original: MediaFile) -> bool:
+    """Whether what has the temp name now is the original that was looked at, and nobody is about to write to it."""
+    return (
+        folder.identity(plan.temp) == plan.identity
+        and original.holds(plan.old_ranges)
+        and not original.is_wanted_by_others
+    )
 
 
 def _check(media: MediaFile, plan: FilePlan) -> None:

@@ -34,6 +34,7 @@ class MediaFile:
         self.bytes_written = 0
         self._descriptor = descriptor
         self._head: bytes | None = None
+        self._lease: int | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -96,6 +97,8 @@ class MediaFile:
         with self._trying("write"):
             while view:
                 written = os.pwrite(self._descriptor, view, offset)
+                if not written:
+                    raise OSError(errno.EIO, "the file system takes nothing")
                 offset += written
                 view = view[written:]
         self.bytes_written += len(data)
@@ -182,17 +185,30 @@ class MediaFile:
 
         Raises `FileProblem` (LOCKED) if one has it open. Where the filesystem grants no leases, this does nothing.
         """
-        if not grants_leases(os.fstat(self._descriptor).st_dev):
+        with self._trying("stat"):
+            device = os.fstat(self._descriptor).st_dev
+        if not grants_leases(device):
             return
         try:
             # The signal for "someone is waiting" would kill the process; this one is ignored by default.
             fcntl.fcntl(self._descriptor, fcntl.F_SETSIG, signal.SIGURG)
-            fcntl.fcntl(self._descriptor, fcntl.F_SETLEASE, fcntl.F_WRLCK if exclusive else fcntl.F_RDLCK)
+            lease = fcntl.F_WRLCK if exclusive else fcntl.F_RDLCK
+            fcntl.fcntl(self._descriptor, fcntl.F_SETLEASE, lease)
+            self._lease = lease
         except OSError as error:
             if error.errno == errno.EAGAIN:
                 raise FileProblem(Reason.LOCKED, f"{shown(self.name)} is open in another program") from error
             if error.errno not in NOT_SUPPORTED | {errno.EACCES, errno.EPERM, errno.ENOLCK}:
                 raise problem(error, f"hold {shown(self.name)}") from error
+
+    @property
+    def is_wanted_by_others(self) -> bool:
+        """Whether a program waits to open the file that we `hold`, or was let in because that took too long.
+
+        It has gone down the path already: what it opens is this file, whatever has the name by then.
+        """
+        with self._trying("hold"):
+            return self._lease is not None and fcntl.fcntl(self._descriptor, fcntl.F_GETLEASE) != self._lease
 
     def _trying(self, doing: str) -> Telling:
         return Telling(doing, self.name)

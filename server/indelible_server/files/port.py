@@ -23,6 +23,7 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
 _FILE = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 _RENAME_NOREPLACE, _RENAME_EXCHANGE = 1, 2
 _KEPT = b"~"
+_NO_LINKS = NOT_SUPPORTED | {errno.EPERM, errno.EMLINK}
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -46,15 +47,21 @@ class Folder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        os.close(self._descriptor)
+        # Nothing was written through it, so that a failure says nothing about any file.
+        with contextlib.suppress(OSError):
+            os.close(self._descriptor)
 
     def open(self, name: bytes, *, writable: bool = False) -> MediaFile:
         """Open the regular file of this name."""
+        flags = _FILE | (os.O_RDWR if writable else os.O_RDONLY)
         with Telling("open", name):
-            descriptor = os.open(name, _FILE | (os.O_RDWR if writable else os.O_RDONLY), dir_fd=self._descriptor)
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            os.close(descriptor)
-            raise FileProblem(Reason.NOT_A_FILE, f"{shown(name)} is not a regular file")
+            descriptor = os.open(name, flags, dir_fd=self._descriptor)
+            try:
+                if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                    raise FileProblem(Reason.NOT_A_FILE, f"{shown(name)} is not a regular file")
+            except BaseException:
+                os.close(descriptor)
+                raise
         return MediaFile(descriptor, name)
 
     def create(self, name: bytes, *, mode: int = 0o600) -> MediaFile:
@@ -91,9 +98,9 @@ class Folder:
             if self._rename2(temp, name, _RENAME_EXCHANGE):
                 return True
             try:
-                os.link(name, temp + _KEPT, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
+                self._link(name, temp + _KEPT)
             except OSError as error:
-                if error.errno in NOT_SUPPORTED | {errno.EPERM, errno.EMLINK}:
+                if error.errno in _NO_LINKS:
                     return False
                 raise
             self.rename(temp, name)
@@ -115,11 +122,25 @@ class Folder:
             try:
                 if self._rename2(name, to, _RENAME_NOREPLACE):
                     return
-                # Without a link in between, a file that has just appeared there could be lost.
-                os.link(name, to, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor, follow_symlinks=False)
-                os.unlink(name, dir_fd=self._descriptor)
+                self._link_new(name, to)
             except FileExistsError as error:
                 raise Changed(f"{shown(to)} has come into being meanwhile") from error
+
+    def _link_new(self, name: bytes, to: bytes) -> None:
+        """Without a link in between, a file that appears at this very moment would be lost; some have no links."""
+        try:
+            self._link(name, to)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            if self.identity(to) is not None:
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from error
+            self.rename(name, to)
+        else:
+            os.unlink(name, dir_fd=self._descriptor)
+
+    def _link(self, name: bytes, to: bytes) -> None:
+        os.link(name, to, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor, follow_symlinks=False)
 
     def _rename2(self, name: bytes, to: bytes, flags: int) -> bool:
         if not hasattr(_LIBC, "renameat2"):

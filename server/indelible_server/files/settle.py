@@ -10,7 +10,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from .media import MediaFile
-from .plan import FilePlan, Mode
+from .plan import FilePlan, Identity, Mode
 from .port import Folder, Root
 from .problems import FileProblem, Reason
 
@@ -26,17 +26,16 @@ class Outcome(StrEnum):
 def settle(root: Root, plan: FilePlan) -> Outcome:
     """Find out, complete a torn patch, and remove the plan's temp file. May be repeated any number of times.
 
-    Raises `FileProblem` if the storage cannot be read: then nothing is settled.
+    Raises `FileProblem` if the storage refuses, or another program has the file open: then nothing is settled.
     """
     try:
         with root.folder_of(plan.target) as (folder, name):
             folder.finish_exchange(plan.temp)
             outcome = _judged(folder, name, plan)
-            if outcome is Outcome.NEW and not _replaced_is_old(folder, plan):
-                # Someone wrote into the file that was just being replaced: theirs is the newer content.
-                folder.exchange(plan.temp, name)
+            if not _discarded(folder, name, plan, outcome) and outcome is Outcome.NEW:
+                # Someone wrote into, or replaced, the file that was just being taken away: theirs is the newer content.
+                _give_back(folder, name, plan)
                 outcome = Outcome.FOREIGN
-            discard_temp(folder, plan)
             folder.sync()
             return outcome
     except FileProblem as problem:
@@ -45,19 +44,50 @@ def settle(root: Root, plan: FilePlan) -> Outcome:
         raise
 
 
-def discard_temp(folder: Folder, plan: FilePlan) -> None:
-    """Remove the plan's temp file, unless it is the replaced original and holds what nobody else has."""
-    if _replaced_is_old(folder, plan):
-        folder.unlink(plan.temp)
+def put_back(folder: Folder, temp: bytes, name: bytes, ours: Identity) -> None:
+    """Give its name back to a file that we have taken it from, and remove ours, which has it now.
+
+    If something else comes out, someone has replaced even that one: then theirs is newer still, and gets the name.
+    """
+    taken = folder.identity(temp)
+    while taken is not None:
+        folder.exchange(temp, name)
+        out = folder.identity(temp)
+        if out is None or out == ours:
+            break
+        ours, taken = taken, out
+    folder.unlink(temp)
 
 
-def _replaced_is_old(folder: Folder, plan: FilePlan) -> bool:
-    """False if the temp name now belongs to the original file and that was written by someone else."""
+def _discarded(folder: Folder, name: bytes, plan: FilePlan, outcome: Outcome) -> bool:
+    """Remove the plan's temp file, if it is ours or the original unchanged; otherwise it holds what nobody else has."""
     temp = folder.identity(plan.temp)
-    if temp is None or plan.identity is None or temp.inode != plan.identity.inode:
+    if temp is None or plan.in_place:
+        return True
+    if plan.identity is None or (outcome is not Outcome.NEW and temp.inode != plan.identity.inode):
+        folder.unlink(plan.temp)
         return True
     with folder.open(plan.temp) as media:
-        return temp == plan.identity and media.holds(plan.old_ranges)
+        media.hold(exclusive=False)
+        if temp == folder.identity(name) or _is_as_it_was(media, plan):
+            folder.unlink(plan.temp)
+            return True
+    return False
+
+
+def _is_as_it_was(media: MediaFile, plan: FilePlan) -> bool:
+    """Inodes are not compared: on a network file system that was mounted again they mean nothing."""
+    found, old = media.identity, plan.identity
+    same = old is not None and (found.size, found.mtime_ns) == (old.size, old.mtime_ns)
+    return same and media.holds(plan.old_ranges) and not media.is_wanted_by_others
+
+
+def _give_back(folder: Folder, name: bytes, plan: FilePlan) -> None:
+    ours = folder.identity(name)
+    if ours is None:
+        folder.rename_new(plan.temp, name)
+    else:
+        put_back(folder, plan.temp, name, ours)
 
 
 def _judged(folder: Folder, name: bytes, plan: FilePlan) -> Outcome:
@@ -75,9 +105,7 @@ def _judged(folder: Folder, name: bytes, plan: FilePlan) -> Outcome:
             return Outcome.OLD
         if not plan.in_place or not _is_torn(media, plan):
             return Outcome.FOREIGN
-    # Also a patch that reads as complete is written once more: after a failed fsync that proves nothing.
-    _complete(folder, name, plan)
-    return Outcome.NEW
+    return _completed(folder, name, plan)
 
 
 def _is_torn(media: MediaFile, plan: FilePlan) -> bool:
@@ -111,6 +139,11 @@ def write_in_place(media: MediaFile, plan: FilePlan) -> None:
     media.sync()
 
 
-def _complete(folder: Folder, name: bytes, plan: FilePlan) -> None:
+def _completed(folder: Folder, name: bytes, plan: FilePlan) -> Outcome:
+    """Also a patch that reads as complete is written once more: after a failed fsync that proves nothing."""
     with folder.open(name, writable=True) as media:
+        media.hold(exclusive=True)
+        if not _is_torn(media, plan):
+            return Outcome.FOREIGN
         write_in_place(media, plan)
+        return Outcome.NEW

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import stat
-from collections.abc import Callable
 
 import pytest
 from indelible_server.files.apply import LeaseLost, apply
@@ -150,42 +148,6 @@ def test_a_write_in_the_last_gap_of_a_replacement_is_given_back(
 def forbid_exchange(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a network filesystem: no RENAME_EXCHANGE."""
     monkeypatch.setattr(Folder, "_rename2", lambda *_args: False)
-
-
-class Killed(BaseException):
-    """The process dies here."""
-
-
-@pytest.mark.parametrize("cannot_exchange", [False, True])
-@pytest.mark.parametrize("step", range(1, 12))
-def test_a_replacement_that_dies_at_any_step_is_settled(
-    library: Library, monkeypatch: pytest.MonkeyPatch, step: int, cannot_exchange: bool
-) -> None:
-    key, plan, before, after = prepared(library, Mode.REPLACE)
-    if cannot_exchange:
-        forbid_exchange(monkeypatch)
-    steps = iter(range(1, 100))
-    # `finally` does not run in a process that was killed.
-    monkeypatch.setattr("indelible_server.files.apply.discard_temp", lambda *_args: None)
-
-    def dying(call: Callable[..., object]) -> Callable[..., object]:
-        def wrapped(*args: object, **kwargs: object) -> object:
-            if next(steps) == step:
-                raise Killed
-            return call(*args, **kwargs)
-
-        return wrapped
-
-    with monkeypatch.context() as patched, contextlib.suppress(Killed):
-        for name in ("open", "pwrite", "copy_file_range", "fchmod", "fsync", "link", "rename", "unlink"):
-            patched.setattr(os, name, dying(getattr(os, name)))
-        apply(library.root, plan, still_ours=yes)
-
-    assert library.bytes_of(key) in (before, after)
-    outcome = settle(library.root, plan)
-    assert library.bytes_of(key) == {Outcome.OLD: before, Outcome.NEW: after}[outcome]
-    assert settle(library.root, plan) is outcome
-    assert library.names() == {"a.jpg"}
 
 
 def test_replacing_carries_mode_attributes_and_wanted_times_over(library: Library) -> None:
