@@ -25,7 +25,7 @@ from support.other_program import OtherProgram
 from support.photos import make_photos, pixels
 from support.programs import finished, free_address
 from support.server import RunningServer
-from support.steps import InHand, Step, in_hand
+from support.steps import InHand, Step, in_hand, with_intents
 from support.stored import database_of, nothing_is_left
 from support.tracer import Tracer
 
@@ -36,7 +36,7 @@ NAME = "Archive"
 FIELDS = {"title": "Title", "headline": "Headline", "instructions": "Instructions", "source": "Source"}
 """The field that each client edits, and what ExifTool calls it in XMP."""
 
-AIMS = {Step.IDLE: 1, Step.PLANNED: 2, Step.INTENDED: 2, Step.APPLYING: 4, Step.APPLIED: 4}
+AIMS = {Step.IDLE: 3, Step.PLANNED: 4, Step.INTENDED: 10, Step.APPLYING: 5, Step.APPLIED: 12}
 """How often a round waits for this step before it kills. Until the signal arrives it may have become another one."""
 AIM_S = 5.0
 
@@ -64,7 +64,14 @@ class Rounds:
     def _aim(self, wanted: Step) -> str | None:
         """The writer that is at this step now; None if the wanted step is to have none, or there was none in time."""
         end = time.monotonic() + AIM_S
+        before = with_intents(self._database)
         while time.monotonic() < end:
+            if wanted is Step.INTENDED:  # it lasts a millisecond or two: no time to look at files
+                now = with_intents(self._database)
+                if now - before:
+                    return (now - before).pop()
+                before = now
+                continue
             living = self._writers()
             found = in_hand(self._database, self._root)
             if wanted is Step.IDLE and living and not found.keys() & living.keys():
@@ -88,7 +95,7 @@ class Rounds:
         living = self._writers()
         if not living:  # the last ones were killed a moment ago
             return self._kill_server()
-        with processes.stopped([self._server.pid, *living.values()]):
+        with processes.stopped([*living.values(), self._server.pid]):
             victim = wanted if wanted in living else self._dice.choice(sorted(living))
             processes.kill(living[victim])
             found = in_hand(self._database, self._root)

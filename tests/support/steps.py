@@ -50,6 +50,11 @@ def in_hand(database: Database, root: Path) -> dict[str, InHand]:
     return found
 
 
+def with_intents(database: Database) -> set[str]:
+    """The ids of the writers that have leased something for which there is an intent."""
+    return {writer_id for writer_id, plan in database.read(_leased) if plan is not None}
+
+
 def _leased(tx: Connection) -> list[tuple[str, bytes | None]]:
     same = sa.and_(intents.c.catalog_id == leases.c.catalog_id, intents.c.item_id == leases.c.item_id)
     query = sa.select(leases.c.writer_id, intents.c.plan).select_from(leases.outerjoin(intents, same))
