@@ -18,8 +18,9 @@ from types import TracebackType
 from typing import Any
 
 import pytest
-from indelible.v1 import item_pb2, sync_pb2
+from indelible.v1 import item_pb2, sync_pb2, tags_pb2
 from indelible.v1.sync_service_pb2 import GetSyncStatusRequest
+from indelible_server.files.formats import KIND_RAW, UNKNOWN, format_named, kind_of
 from support import processes
 from support.client import Client, add, set_tags
 from support.content import content
@@ -31,6 +32,7 @@ CORPUS = os.environ.get("INDELIBLE_CORPUS", "")
 GOOD = 1000 if LONG else 60
 HOSTILE = 30
 NAME = "Archive"
+TITLE = "Among thieves"
 EVERY_S = 0.1
 PATIENCE_S = 5.0
 
@@ -94,7 +96,7 @@ def hostile(good: list[Path], tmp_path: Path) -> dict[str, Path]:
 
 def _of_the_corpus() -> Iterator[tuple[str, bytes]]:
     found = [path for path in sorted((Path(CORPUS) / "exiv2").iterdir()) if EXPLOITS.search(path.name)]
-    media = [path for path in found if path.suffix != ".xmp"]
+    media = [path for path in found if format_named(os.fsencode(path.name)) != UNKNOWN and path.suffix != ".xmp"]
     for path in media[:: len(media) // HOSTILE][:HOSTILE]:
         yield path.name, path.read_bytes()
 
@@ -152,7 +154,7 @@ def test_hostile_files_among_good_ones_harm_nobody(
         writers = processes.writers(server.pid)
         with Caller(server) as caller:
             refused = {problem.path: problem.failure.message for problem in client.import_files(NAME).problems}
-            client.edit(NAME, set_tags(title="Among thieves"), add("keywords", "kept"))
+            client.edit(NAME, set_tags(title=TITLE), add("keywords", "kept"))
             client.switch(NAME, True)
             client.wait(NAME, _is_through)
         assert processes.writers(server.pid) == writers, "a writer has died"
@@ -162,7 +164,7 @@ def test_hostile_files_among_good_ones_harm_nobody(
     assert items.keys() | refused.keys() == {path.name for path in good} | hostile.keys()
     for path, picture in zip(good, pictures, strict=True):
         assert items[path.name].state == item_pb2.ITEM_STATE_SYNCED
-        assert (seen(path).title, seen(path).keywords) == ("Among thieves", ("kept",))
+        assert (seen(path).title, seen(path).keywords) == (TITLE, ("kept",))
         assert pixels(path) == picture
     ends = Counter(_end_of(folder / name, copy, items.get(name), refused.get(name)) for name, copy in hostile.items())
     assert CORPUS or "embedded" not in ends
@@ -188,7 +190,8 @@ def _end_of(path: Path, copy: Path, item: Any, refused: str | None) -> str:
         return "embedded"
     else:
         assert item.state == item_pb2.ITEM_STATE_SYNCED
-        assert item.reader_note
+        assert [home.home for home in item.homes if home.tags.title == TITLE] == [tags_pb2.HOME_SIDECAR]
+        assert item.reader_note or kind_of(item.format) == KIND_RAW, "nobody expects anything else of raw files"
         end = "sidecar"
     assert path.read_bytes() == copy.read_bytes()
     return end
