@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from indelible.v1 import sync_service_pb2
+from indelible.v1 import sync_pb2, sync_service_pb2
 from indelible_server.storage.database import Database
 from support import processes
 from support.client import Client, set_tags
@@ -157,11 +157,13 @@ def test_kill_rounds_lose_and_damage_nothing(server: RunningServer, paths: list[
             other = stack.enter_context(OtherProgram(paths, seed, 0.05))
             for number in range(ROUNDS):
                 text = f"round {number} " + "." * dice.randrange(4000)  # some fit where the last one was, some do not
-                Client(server.stubs()).edit(NAME, set_tags(description=text))
+                client = Client(server.stubs())
+                client.edit(NAME, set_tags(description=text))
+                _retry(client, sync_pb2.FAILURE_REASON_CRASHED)  # it was in hand when we killed a writer, twice
                 rounds.kill_something()
                 assert [pixels(path) for path in paths] == pictures, "a picture is not as it was"
         client = Client(server.stubs())
-        client.stubs.sync.RetryFailures(sync_service_pb2.RetryFailuresRequest(catalog=NAME))
+        _retry(client, sync_pb2.FAILURE_REASON_CRASHED, sync_pb2.FAILURE_REASON_LOCKED)
         client.wait_synced(NAME)
         _assert_written_as_often_as_needed(tracer, rounds, editors, other, paths)
 
@@ -176,6 +178,10 @@ def test_kill_rounds_lose_and_damage_nothing(server: RunningServer, paths: list[
     assert [pixels(path) for path in paths] == pictures
     nothing_is_left(server, paths)
     _tell(rounds, editors, other, record_property)
+
+
+def _retry(client: Client, *reasons: int) -> None:
+    client.stubs.sync.RetryFailures(sync_service_pb2.RetryFailuresRequest(catalog=NAME, reasons=reasons))
 
 
 def _assert_written_as_often_as_needed(
