@@ -62,31 +62,35 @@ class Rounds:
             self._note("writer", self._kill_writer(writer))
 
     def _aim(self, wanted: Step) -> str | None:
-        """The writer that is at this step now; None if the wanted step is to have none, or there was none in time."""
+        """Return when a writer is at this step, and which one; None if the step is to have none, or none was in time."""
         end = time.monotonic() + AIM_S
+        if wanted is Step.INTENDED:
+            return self._aim_at_an_intent(end)
+        while time.monotonic() < end:
+            living = self._writers()
+            found = {writer: held.step for writer, held in self._in_hand().items() if writer in living}
+            if wanted is Step.IDLE and living and not found:
+                return None
+            if wanted in found.values():
+                time.sleep(self._dice.choice((0, self._dice.uniform(0, 0.005))))  # in the step, or in the next one
+                return next(writer for writer, step in found.items() if step is wanted)
+        return None
+
+    def _aim_at_an_intent(self, end: float) -> str | None:
+        """The step lasts a millisecond or two: there is no time to look at files."""
         before = with_intents(self._database)
         while time.monotonic() < end:
-            if wanted is Step.INTENDED:  # it lasts a millisecond or two: no time to look at files
-                now = with_intents(self._database)
-                if now - before:
-                    return (now - before).pop()
-                before = now
-                continue
-            living = self._writers()
-            found = in_hand(self._database, self._root)
-            if wanted is Step.IDLE and living and not found.keys() & living.keys():
-                return None
-            for writer in found.keys() & living.keys():
-                if found[writer].step is wanted:
-                    time.sleep(self._dice.choice((0, self._dice.uniform(0, 0.005))))  # in the step, or in the next one
-                    return writer
+            now = with_intents(self._database)
+            if now - before:
+                return min(now - before)
+            before = now
         return None
 
     def _kill_server(self) -> list[InHand]:
         children = processes.children(self._server.pid)
         with processes.all_end(children):
             self._server.kill()
-        found = list(in_hand(self._database, self._root).values())
+        found = list(self._in_hand().values())
         self._server.start()
         return found
 
@@ -98,8 +102,11 @@ class Rounds:
         with processes.stopped([*living.values(), self._server.pid]):
             victim = wanted if wanted in living else self._dice.choice(sorted(living))
             processes.kill(living[victim])
-            found = in_hand(self._database, self._root)
+            found = self._in_hand()
             return [found[victim]] if victim in found else []
+
+    def _in_hand(self) -> dict[str, InHand]:
+        return in_hand(self._database, self._root)
 
     def _writers(self) -> dict[str, int]:
         """The living writers: id -> process."""
