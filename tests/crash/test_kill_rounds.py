@@ -62,7 +62,7 @@ class Rounds:
             self._note("writer", self._kill_writer(writer))
 
     def _aim(self, wanted: Step) -> str | None:
-        """Return when a writer is at this step, and which one; None if the step is to have none, or none was in time."""
+        """Return when a writer is at this step, and which one; None if the step is to have none, or none is in time."""
         end = time.monotonic() + AIM_S
         if wanted is Step.INTENDED:
             return self._aim_at_an_intent(end)
