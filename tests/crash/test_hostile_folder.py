@@ -8,13 +8,11 @@ from __future__ import annotations
 import os
 import re
 import struct
-import threading
 import time
 import zlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import pytest
@@ -25,7 +23,8 @@ from support import processes
 from support.client import Client, add, set_tags
 from support.content import content
 from support.photos import make_photos, pixels, seen
-from support.server import RunningServer, Stubs
+from support.repeating import Repeating
+from support.server import RunningServer
 
 LONG = bool(os.environ.get("INDELIBLE_LONG"))
 CORPUS = os.environ.get("INDELIBLE_CORPUS", "")
@@ -40,38 +39,21 @@ EXPLOITS = re.compile(r"poc|crash|cve|oob|recursion", re.IGNORECASE)
 """How the corpus names what was made, or found, to break a reader."""
 
 
-class Caller:
-    """Calls the server every 100 ms until the end of the `with`. A call that is not answered in time is an error."""
+class Caller(Repeating):
+    """Calls the server every 100 ms. A call that is not answered in time is an error."""
 
     def __init__(self, server: RunningServer) -> None:
+        super().__init__(EVERY_S)
         self.slowest_s = 0.0
         self.calls = 0
-        self.error: Exception | None = None
-        self._stubs: Stubs = server.stubs()
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._run)
+        self._stubs = server.stubs()
 
-    def __enter__(self) -> Caller:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._end.set()
-        self._thread.join()
-        if self.error is not None:
-            raise self.error
-
-    def _run(self) -> None:
-        while not self._end.wait(EVERY_S) and self.error is None:
-            began = time.monotonic()
-            try:
-                self._stubs.sync.GetSyncStatus(GetSyncStatusRequest(catalog=NAME), timeout=PATIENCE_S)
-            except Exception as error:
-                self.error = error
-            self.slowest_s = max(self.slowest_s, time.monotonic() - began)
-            self.calls += 1
+    def work(self) -> None:
+        """Call once."""
+        began = time.monotonic()
+        self._stubs.sync.GetSyncStatus(GetSyncStatusRequest(catalog=NAME), timeout=PATIENCE_S)
+        self.slowest_s = max(self.slowest_s, time.monotonic() - began)
+        self.calls += 1
 
 
 @pytest.fixture

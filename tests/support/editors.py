@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import threading
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,10 +12,11 @@ from typing import Any
 import grpc
 
 from support.client import PATIENCE_S, Client, add, globs, set_tags
+from support.repeating import Repeating
 from support.server import RunningServer, Stubs, fresh_id
 
 
-class Editor:
+class Editor(Repeating):
     """A client with a field of its own and keywords that no other client adds. It works until the end of the `with`.
 
     Every edit has a request id and is repeated until it is answered, so that what an item must hold is known exactly:
@@ -26,6 +26,7 @@ class Editor:
     def __init__(
         self, server: RunningServer, catalog: str, field: str, paths: Sequence[Path], seed: int, pause_s: float
     ) -> None:
+        super().__init__(pause_s)
         self.field = field
         self.texts: dict[str, str] = {}
         self.keywords: dict[str, set[str]] = defaultdict(set)
@@ -34,21 +35,13 @@ class Editor:
         self._catalog = catalog
         self._names = [path.name for path in paths]
         self._dice = random.Random(seed)
-        self._pause_s = pause_s
         self._number = 0
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._run)
         self._stubs: Stubs | None = None
-
-    def __enter__(self) -> Editor:
-        self._thread.start()
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._end.set()
-        self._thread.join()
+        super().__exit__(kind, error, trace)
         self._hang_up()
 
     @property
@@ -56,13 +49,13 @@ class Editor:
         """How many edits were answered."""
         return sum(len(keywords) for keywords in self.keywords.values())
 
-    def _run(self) -> None:
-        while not self._end.wait(self._pause_s):
-            self._number += 1
-            name, text = self._dice.choice(self._names), f"{self.field}-{self._number}"
-            self._insist(set_tags(**{self.field: text}), add("keywords", text), selection=globs(name))
-            self.texts[name] = text
-            self.keywords[name].add(text)
+    def work(self) -> None:
+        """Edit one item."""
+        self._number += 1
+        name, text = self._dice.choice(self._names), f"{self.field}-{self._number}"
+        self._insist(set_tags(**{self.field: text}), add("keywords", text), selection=globs(name))
+        self.texts[name] = text
+        self.keywords[name].add(text)
 
     def _insist(self, *edits: Any, selection: Any) -> None:
         request_id = fresh_id()

@@ -7,18 +7,17 @@ import fcntl
 import os
 import random
 import signal
-import threading
 import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO
 
 from support.photos import edited_outside, save_outside
+from support.repeating import Repeating
 
 
-class OtherProgram:
+class OtherProgram(Repeating):
     """Changes the credit of one file after another until the end of the `with`.
 
     It opens a file as nobody else may while it works on it, so that it never saves over what it has not read:
@@ -26,29 +25,15 @@ class OtherProgram:
     """
 
     def __init__(self, paths: Sequence[Path], seed: int, pause_s: float) -> None:
+        super().__init__(pause_s)
         self._paths = paths
         self._dice = random.Random(seed)
-        self._pause_s = pause_s
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._run)
         self.credits: dict[Path, str] = {}
         self.edits: Counter[Path] = Counter()
 
-    def __enter__(self) -> OtherProgram:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._end.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._end.wait(self._pause_s):
-            self._edit(self._dice.choice(self._paths))
-
-    def _edit(self, path: Path) -> None:
+    def work(self) -> None:
+        """Edit one file."""
+        path = self._dice.choice(self._paths)
         credit = f"outside {self.edits.total() + 1}"
         # One that is in use is left alone, and so is one that a killed writer has left half written.
         with contextlib.suppress(BlockingIOError, ET.ParseError), alone_with(path) as file:
