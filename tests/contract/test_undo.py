@@ -27,6 +27,7 @@ from indelible_server.storage.leases import Claim
 from indelible_server.storage.tables import undos as undo_rows
 from indelible_server.storage.tables import writes as write_rows
 from indelible_server.storage.writes import Write
+from support import edits
 from support.edits import EVERYTHING, claim, edit, now, title
 from support.intents import make_intent
 from support.outcomes import acknowledge, verified
@@ -396,7 +397,7 @@ def test_an_undo_ends_when_it_is_cancelled_or_all_writing_is_paused(
 def test_an_undo_goes_on_without_items_that_were_removed(database: Database, catalog: Catalog) -> None:
     items, run_id = many(database, catalog, 3)
     job = start_run(database, catalog, run_id)
-    database.write(item_rules.remove, catalog, Selection(ids=(items[1].item_id,)))
+    edits.work_off(database, item_rules.removal, catalog, Selection(ids=(items[1].item_id,)))
     job = work_off(database, catalog, job)
     assert (job.state, job.total, job.done) == ("COMPLETED", 2, 2)
     assert start_run(database, catalog, run_id).total == 2
@@ -460,7 +461,7 @@ def test_after_ninety_days_all_writes_but_the_last_go(
     for text in ("one", "two"):
         write_title(database, catalog, item, removed, text=text)
     write_title(database, catalog, once, text="one")
-    database.write(item_rules.remove, catalog, Selection(ids=(removed.item_id,)))
+    edits.work_off(database, item_rules.removal, catalog, Selection(ids=(removed.item_id,)))
     chore = WriteRetention(database)
     assert [chore.step() for _ in range(4)] == [0, 0, 0, 0]
     aged = sa.update(write_rows).values(at=write_rows.c.at - 91 * DAY_MS)

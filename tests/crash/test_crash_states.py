@@ -17,7 +17,7 @@ from support.crash_states import Bench, Call, Disk, Sync, after, at_once
 from support.ways import ON_DISK, Place, Way, contents, make_way
 
 LONG = os.environ.get("INDELIBLE_LONG") == "1"
-STATES = 1 << 13 if LONG else 1 << 6
+STATES = 1 << 11 if LONG else 1 << 6
 """Up to so many versions of a file are gone through whole; of more, a sample of this size."""
 
 
@@ -89,7 +89,7 @@ def test_i2_what_was_applied_is_durable(trial: Trial) -> None:
 def test_i2_settlement_survives_a_crash_of_its_own_and_is_durable(trial: Trial, record_property: Tell) -> None:
     """A kill behind each call of a write; while the rest is settled, a loss of power behind each call of that."""
     calls, start = trial.applied(), trial.bench.start
-    most = STATES if LONG else STATES >> 2
+    most = STATES >> 2
     seen: set[object] = set()
     for number in range(len(calls) + 1):
         done = calls[:number]

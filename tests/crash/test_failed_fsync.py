@@ -35,7 +35,7 @@ def test_i3_after_a_failed_fsync_the_intent_stays(tmp_path: Path, databases: Dat
         (writer,) = processes.writers(server.pid)
         with failing_fsync(writer, photo):
             client.edit(NAME, set_tags(title="after"))
-            client.wait(NAME, lambda status: status.failed_items == 1)
+            assert client.wait(NAME, lambda status: status.failed_items or not status.unsynced_items).failed_items == 1
             item = client.item(NAME, photo.name)
             assert item.failure.reason == sync_pb2.FAILURE_REASON_IO_ERROR
             assert item.synced_revision < item.revision
@@ -56,9 +56,12 @@ def failing_fsync(pid: int, path: Path) -> Iterator[None]:
         assert strace.stderr is not None
         while "attached" not in strace.stderr.readline():
             assert strace.poll() is None
-        yield
-        strace.terminate()
-        assert "INJECTED" in strace.communicate()[1]
+        try:
+            yield
+        finally:
+            strace.terminate()
+            said = strace.communicate()[1]
+        assert "INJECTED" in said
 
 
 def intents(server: RunningServer) -> int:

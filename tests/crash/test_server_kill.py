@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import random
 import signal
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
-import sqlalchemy as sa
 from indelible.v1 import item_pb2, item_service_pb2, job_pb2, sync_pb2, sync_service_pb2
 from indelible_server.storage import tables
-from indelible_server.storage.database import Database
 from support import processes
-from support.client import PATIENCE_S, Client, add, globs, set_tags
-from support.photos import make_photos, pixels, seen, stray_files
+from support.client import Client, add, globs, set_tags
+from support.photos import make_photos, pixels, seen
 from support.server import RunningServer
+from support.stored import nothing_is_left, rows, until
 
 FILES = 60
 ROUNDS = 4
@@ -262,25 +259,3 @@ def test_no_child_outlives_a_killed_server(tmp_path: Path, database_url: str) ->
         client = Client(server.stubs())
         assert client.job(job.id).import_counts.added_items <= 800
         assert client.status(NAME).total_items == 800
-
-
-def nothing_is_left(server: RunningServer, paths: list[Path]) -> None:
-    """No temp file, no lease, no intent, no copy."""
-    assert stray_files(paths[0].parent) == []
-    names = {path.name for path in paths[0].parent.iterdir()} - {".indelible-root"}
-    assert names == {path.name for path in paths}
-    for table in (tables.leases, tables.intents):
-        assert rows(server, table) == [], table.name
-
-
-def rows(server: RunningServer, table: sa.Table) -> list[Any]:
-    """What the server's database holds there now."""
-    with contextlib.closing(Database(server.database_url, lock_dir=str(server.data))) as database:
-        return database.read(lambda tx: list(tx.execute(sa.select(table))))
-
-
-def until(reached: Callable[[], object]) -> None:
-    """Look again and again, for what no stream tells."""
-    end = time.monotonic() + PATIENCE_S
-    while not reached():
-        assert time.monotonic() < end, "not reached"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 from collections import Counter
@@ -11,13 +10,11 @@ from pathlib import Path
 
 import pytest
 from indelible_server.domain.edits import Edit
-from indelible_server.files.containers import identify
-from indelible_server.files.formats import format_of
 from indelible_server.files.policy import Policy
-from indelible_server.files.port import Root
 from indelible_server.files.sidecar import is_sidecar
 from indelible_server.standalone.results import Result
 from indelible_server.standalone.work import Task, Worker
+from support.content import content
 from unit.files.witnesses import EVERYTHING
 
 CORPUS = os.environ.get("INDELIBLE_CORPUS", "")
@@ -70,12 +67,3 @@ def results(task: Task, paths: list[bytes]) -> list[Result]:
 def _one_by_one(worker: Worker, paths: list[bytes]) -> Iterator[Result]:
     for start in range(0, len(paths), 16):
         yield from worker.work(paths[start : start + 16])
-
-
-def content(path: Path) -> str:
-    """A hash of all that no change of metadata touches; empty where the engine cannot tell."""
-    with Root(str(path.parent)) as root, root.open(os.fsencode(path.name)) as media:
-        container = identify(media, format_of(os.fsencode(path.name), media.read(0, 64)))
-        ranges = container.content if container and not container.refusal else ()
-        data = b"".join(media.read(offset, length) for offset, length in ranges)
-    return hashlib.blake2b(data).hexdigest() if data else ""

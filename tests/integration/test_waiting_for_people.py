@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from indelible.v1 import catalog_service_pb2, item_pb2, sync_pb2
+from indelible.v1 import catalog_service_pb2, item_pb2, item_service_pb2, sync_pb2
 from indelible_client.cli.main import app
-from support.client import Client, Library, clear, globs, set_tags
+from support.client import ALL, Client, Library, clear, globs, set_tags
 from support.photos import edit_outside, seen, stray_files
 from support.server import RunningServer
 from typer.testing import CliRunner
@@ -97,7 +97,7 @@ def test_decided_for_the_catalog_its_value_is_written_over_the_files(
     assert client.sync(catalog).done_items == 1
     assert (seen(path).title, seen(path).rating) == ("Ours", 1)
     assert state(client, catalog) == item_pb2.ITEM_STATE_SYNCED
-    newest = client.history(catalog, "p0000.jpg")[0]
+    newest = client.edits(catalog, "p0000.jpg")[0]
     assert (newest.principal, newest.on_behalf_of, newest.source) == ("local", "ann", "EDIT")
     assert (newest.diff.before.title, newest.diff.after.title) == ("Theirs", "Ours")
 
@@ -112,7 +112,7 @@ def test_decided_for_the_file_its_value_is_the_catalogs_and_nothing_is_written(
     assert (answer.matched, answer.resolved) == (1, 1)
     item = client.item(catalog, "p0000.jpg")
     assert (item.tags.title, item.state) == ("Theirs", item_pb2.ITEM_STATE_SYNCED)
-    newest = client.history(catalog, "p0000.jpg")[0]
+    newest = client.edits(catalog, "p0000.jpg")[0]
     assert (newest.principal, newest.source) == ("local", "RESCAN")
     assert (newest.diff.before.title, newest.diff.after.title) == ("Ours", "Theirs")
     client.switch(catalog, True)
@@ -214,8 +214,31 @@ def test_another_policy_decides_what_waits(
     set_policy(client, catalog, policy)
     assert client.wait_synced(catalog).conflicted_items == 0
     assert (seen(path).title, client.item(catalog, "p0000.jpg").tags.title) == (title, title)
-    newest = client.history(catalog, "p0000.jpg")[0]
+    newest = client.edits(catalog, "p0000.jpg")[0]
     assert {newest.diff.before.title, newest.diff.after.title} == {"Ours", "Theirs"}
+
+
+@on_sqlite
+def test_an_undo_of_another_field_leaves_the_conflict_to_people(client: Client, library: Library) -> None:
+    catalog, (path,) = library(1, policy=HOLD)
+    client.edit(catalog, set_tags(title="Base"))
+    client.sync(catalog)
+    client.edit(catalog, set_tags(rating=3))
+    client.sync(catalog)
+    edit_outside(path, title="Theirs")
+    client.edit(catalog, set_tags(title="Ours"))
+    assert client.sync(catalog).conflicted_items == 1
+    request = item_service_pb2.UndoWriteRequest(catalog=catalog, selection=ALL)
+    job = client.job(client.stubs.items.UndoWrite(request).job.id)
+    assert job.undo_counts.restored_items == 1
+    item = client.item(catalog, "p0000.jpg")
+    assert not item.tags.HasField("rating")
+    assert sides(item) == {"title": ("Base", "Ours", "Theirs")}
+    client.sync(catalog)
+    assert (seen(path).title, seen(path).rating) == ("Theirs", None)
+    client.resolve(catalog, "CATALOG")
+    client.sync(catalog)
+    assert (seen(path).title, seen(path).rating) == ("Ours", None)
 
 
 @on_sqlite

@@ -132,6 +132,10 @@ class Client:
         request = item_service_pb2.ListHistoryRequest(catalog=catalog, path=path)
         return self.stubs.items.ListHistory(request).entries
 
+    def edits(self, catalog: str, path: str) -> Sequence[Any]:
+        """The edits among what happened to an item, newest first."""
+        return [entry for entry in self.history(catalog, path) if not entry.HasField("write")]
+
     def runs(self, catalog: str) -> Sequence[Any]:
         """The runs, newest first."""
         return self.stubs.sync.ListRuns(sync_service_pb2.ListRunsRequest(catalog=catalog)).runs

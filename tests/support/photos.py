@@ -76,6 +76,11 @@ def seen(path: Path | bytes) -> Seen:
 
 def edit_outside(path: Path, *, credit: str = "", keyword: str = "", title: str = "") -> None:
     """What another program does: one XMP property changed, the rest of the file as it was, saved by a rename."""
+    save_outside(path, edited_outside(path.read_bytes(), credit=credit, keyword=keyword, title=title))
+
+
+def edited_outside(data: bytes, *, credit: str = "", keyword: str = "", title: str = "") -> bytes:
+    """The content of a JPEG as another program would save it."""
 
     def change(root: ET.Element) -> None:
         if credit:
@@ -85,8 +90,13 @@ def edit_outside(path: Path, *, credit: str = "", keyword: str = "", title: str 
         if keyword:
             _add_to_list(root, "dc:subject", "rdf:Bag", keyword, replace=False)
 
+    return _with_packet(data, change)
+
+
+def save_outside(path: Path, data: bytes) -> None:
+    """Save a file as another program does: beside it, then by a rename."""
     temp = path.with_name(path.name + ".other")
-    temp.write_bytes(_with_packet(path.read_bytes(), change))
+    temp.write_bytes(data)
     temp.replace(path)
 
 

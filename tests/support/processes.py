@@ -31,6 +31,26 @@ def kill(pid: int) -> None:
             assert _ended(handle, 10), f"{pid} outlives SIGKILL"
 
 
+def arguments(pid: int) -> list[str]:
+    """The command line of a living process."""
+    return [os.fsdecode(part) for part in _command(pid).split(b"\0")[:-1]]
+
+
+@contextlib.contextmanager
+def stopped(pids: list[int]) -> Iterator[None]:
+    """These processes stand still (SIGSTOP) during the block; those that are dead at its end stay dead."""
+    with contextlib.ExitStack() as stack:
+        handles = [handle for pid in pids if (handle := stack.enter_context(_handle(pid))) is not None]
+        for handle in handles:
+            signal.pidfd_send_signal(handle, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for handle in handles:
+                with contextlib.suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(handle, signal.SIGCONT)
+
+
 @contextlib.contextmanager
 def all_end(pids: list[int], seconds: float = 10) -> Iterator[None]:
     """These processes, alive at the beginning of the block, are dead soon after its end."""

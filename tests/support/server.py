@@ -69,6 +69,8 @@ class RunningServer:
         self._stubs: list[Stubs] = []
         self.log: list[str] = []
         self.address = ""
+        # For other threads: not set from the moment on at which this one ends the server, until it is ready again.
+        self.running = threading.Event()
 
     def __enter__(self) -> RunningServer:
         return self.start()
@@ -108,6 +110,7 @@ class RunningServer:
         line = self._process.stdout.readline()
         assert line.startswith(READY), f"{line}{''.join(self.log)}"
         self.address = line.removeprefix(READY).split()[0]
+        self.running.set()
         return self
 
     def stop(self) -> int:
@@ -126,6 +129,7 @@ class RunningServer:
 
     def _end(self, number: int) -> int:
         assert self._process is not None
+        self.running.clear()
         for made in self._stubs:
             made.close()
         self._stubs.clear()

@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from types import TracebackType
+from typing import NoReturn
 
 import pytest
 
@@ -41,12 +42,10 @@ class Share:
     """A mounted share of one character. The test is not run where nothing may be mounted."""
 
     def __init__(self, character: str, folder: Path) -> None:
-        self.path = folder / character
-        self.path.mkdir()
         if os.geteuid() != 0 or not os.path.exists("/dev/fuse"):
-            if os.environ.get("INDELIBLE_REQUIRE_TOOLS") == "1":
-                pytest.fail("needs root and /dev/fuse")
-            pytest.skip("needs root and /dev/fuse")
+            _not_here()
+        self.path = folder / character
+        self.path.mkdir(exist_ok=True)
         self._process = subprocess.Popen(
             [sys.executable, "-m", "support.shares", character, os.fspath(self.path)],
             cwd=TESTS,
@@ -54,7 +53,8 @@ class Share:
             stdout=subprocess.PIPE,
             text=True,
         )
-        self._heard()
+        if not self._heard():
+            _not_here()
 
     def __enter__(self) -> Share:
         return self
@@ -82,11 +82,17 @@ class Share:
     def _order(self, line: str) -> None:
         assert self._process.stdin is not None
         print(line, file=self._process.stdin, flush=True)
-        self._heard()
+        assert self._heard(), "the share has ended"
 
-    def _heard(self) -> None:
+    def _heard(self) -> bool:
         assert self._process.stdout is not None
-        assert self._process.stdout.readline() == "ok\n", "the share has ended"
+        return self._process.stdout.readline() == "ok\n"
+
+
+def _not_here() -> NoReturn:
+    if os.environ.get("INDELIBLE_REQUIRE_TOOLS") == "1":
+        pytest.fail("needs root that may mount by /dev/fuse")
+    pytest.skip("needs root that may mount by /dev/fuse")
 
 
 class Refused(Exception):

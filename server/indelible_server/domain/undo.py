@@ -114,7 +114,7 @@ def restored(tx: Connection, changeset: Changeset, before: Item, seen: Item, sai
     after = replace(seen, tags=tags, revision=changeset.revision if differing else before.revision)
     after = _with_what_we_know(before, after, undoing.fields)
     if (before.unsynced or kept & set(undoing.changed)) and _to_write(tx, after, settled):
-        return _pending(before, after, changeset)
+        return _pending(before, after, changeset, undoing.fields)
     return item_state.synced(after)
 
 
@@ -162,9 +162,10 @@ def _to_write(tx: Connection, after: Item, settled: Sequence[str]) -> bool:
     return policies.to_write(policies.engine_policy(catalog), others, _with(after.tags, {}, settled))
 
 
-def _pending(before: Item, after: Item, changeset: Changeset) -> Item:
+def _pending(before: Item, after: Item, changeset: Changeset, fields: Sequence[str]) -> Item:
     since = changeset.revision if before.unsynced_since is None else before.unsynced_since
     is_due = before.due_at is None and before.state in (ItemState.SYNCED, ItemState.CONFLICTED)
-    # A conflict may have gone with the undo; the next write will tell.
-    after = replace(after, unsynced_since=since, conflicts=[])
+    # An undo decides the fields that it gives back; a conflict in others still waits for a person.
+    left = [conflict for conflict in after.conflicts if conflict["field"] not in fields]
+    after = replace(after, unsynced_since=since, conflicts=left)
     return item_state.unsynced(after, changeset.now if is_due else before.due_at)

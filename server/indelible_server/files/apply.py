@@ -25,8 +25,9 @@ def apply(root: Root, plan: FilePlan, *, still_ours: Callable[[], bool]) -> Appl
     """Make the change durable. The plan must have been committed as an intent before.
 
     `still_ours` is asked when all is open and ready; if it says no, `LeaseLost` is raised. Raises `Changed` if the
-    file is not what the plan was made for. In both cases the file is as it was. Raises `FileProblem` if the storage
-    refuses: then the intent has to be settled, which finds the file old or new or makes it so.
+    file is not what the plan was made for. In both cases the file is as it was, and settlement removes what may
+    lie beside it. Raises `FileProblem` if the storage refuses: then the intent has to be settled, which finds the
+    file old or new or makes it so.
     """
     with root.folder_of(plan.target) as (folder, name):
         if plan.in_place:

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 from .fingerprint import fingerprint
 from .metadata import stale_fields
-from .plan import Home, Identity, Plan
+from .plan import FilePlan, Home, Identity, Mode, Plan
 from .policy import Policy
 from .port import Root
-from .problems import FileProblem, Reason
+from .problems import FileProblem, Reason, shown
 from .sidecar import ALONE, Siblings
 from .survey import NO_BASE, Survey, camera_of, survey
 from .tags import Tags, difference
@@ -66,16 +66,34 @@ def verify(root: Root, plan: Plan, policy: Policy) -> Reading:
     """Read back, and return what was read; raises `FileProblem` (VERIFY_FAILED) if a home is not what the plan wants.
 
     Every field is compared, not only the changed ones, and of the written fields every form. A sidecar that has come
-    into being since the plan was made is for the next reading.
+    into being since the plan was made is for the next reading. If it is someone else's doing that a home is different,
+    the problem is a passing one (LOCKED): what they wrote is for the next plan.
     """
     siblings = ALONE if plan.sidecar is None else None
     reading = read(root, plan.target, policy, sidecar=plan.sidecar, siblings=siblings)
     for home, wanted in plan.wanted.items():
         wrong = policy.leaving(difference(reading.homes.get(home, {}), wanted))
         wrong |= reading.stale.get(home, frozenset()) & plan.written.get(home, frozenset())
+        if wrong and not _is_ours(root, plan, home, reading):
+            raise FileProblem(Reason.LOCKED, f"another program has written {shown(plan.target)} meanwhile")
         if wrong:
             raise FileProblem(Reason.VERIFY_FAILED, f"{home}: read back differently: {', '.join(sorted(wrong))}")
     return reading
+
+
+def _is_ours(root: Root, plan: Plan, home: Home, reading: Reading) -> bool:
+    """Whether a home is as the plan has made or left it, to the byte."""
+    written = next((file for file in plan.files if file.home is home), None)
+    if written is None:
+        return home is Home.EMBEDDED and reading.identity == plan.identity
+    return _is_carried_out(root, written)
+
+
+def _is_carried_out(root: Root, plan: FilePlan) -> bool:
+    if plan.mode is Mode.REMOVE:
+        return root.identity(plan.target) is None
+    with root.open(plan.target) as media:
+        return media.size == plan.new_size and media.holds(plan.new_ranges)
 
 
 def _reading(found: Survey, target: bytes, policy: Policy, *, details: bool = False) -> Reading:

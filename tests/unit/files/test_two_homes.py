@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+from indelible_server.files.apply import apply
 from indelible_server.files.merge import ConflictPolicy
 from indelible_server.files.plan import Home, Mode, Plan
 from indelible_server.files.policy import FlatForm, FormatRule, HomeChoice, Policy
 from indelible_server.files.problems import FileProblem, Reason
+from indelible_server.files.reading import verify
 from indelible_server.files.tags import Tags
 from unit.files.library import Library, packet
 from unit.files.vorbis_files import COMMENTS, PADDING, comments, entries_in, flac, flac_blocks
@@ -233,14 +237,32 @@ def test_a_file_that_cannot_be_written_has_a_sidecar_only(library: Library) -> N
     assert not library.plan(key, {"title": "new", "headline": "H"}).files
 
 
-@pytest.mark.parametrize("spoilt", ["a.flac", "a.xmp"])
-def test_a_home_that_reads_back_differently_is_noticed(library: Library, key: bytes, spoilt: str) -> None:
+@pytest.mark.parametrize("home", [Home.EMBEDDED, Home.SIDECAR])
+def test_a_home_that_reads_back_differently_is_noticed(library: Library, key: bytes, home: Home) -> None:
     planned = library.plan(key, BOTH | {"title": "New", "credit": "Me"})
     library.apply(planned)
-    library.add(spoilt, library.bytes_of(spoilt.encode()).replace(b"New", b"Old"))
+    wanted = planned.wanted | {home: planned.wanted[home] | {"title": "Other"}}
 
     with pytest.raises(FileProblem) as problem:
-        library.apply(Plan(**{**vars(planned), "files": ()}))
+        verify(library.root, replace(planned, wanted=wanted), library.policy)
 
     assert problem.value.reason is Reason.VERIFY_FAILED
-    assert "title" in problem.value.message
+    assert problem.value.message == f"{home}: read back differently: title"
+
+
+@pytest.mark.parametrize("written", ["a.flac", "a.xmp"])
+@pytest.mark.parametrize("title", ["Old", "New"])  # the old one: there is nothing to write
+def test_what_others_write_before_it_is_read_back_is_no_failure_for_good(
+    library: Library, key: bytes, written: str, title: str
+) -> None:
+    library.write(key, {"title": "Old"})
+    planned = library.plan(key, BOTH | {"title": title})
+    for file in planned.files:
+        apply(library.root, file, still_ours=lambda: True)
+    library.add(written, library.bytes_of(written.encode()).replace(title.encode(), b"Odd"))
+
+    with pytest.raises(FileProblem) as problem:
+        verify(library.root, planned, library.policy)
+
+    assert problem.value.reason is Reason.LOCKED
+    assert problem.value.transient
