@@ -9,12 +9,13 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from indelible.v1 import admin_service_pb2, sync_pb2
+from indelible.v1 import admin_service_pb2, catalog_service_pb2, sync_pb2
 from indelible_server.storage import tables
 from indelible_server.storage.database import Database
 from support import processes
@@ -28,19 +29,31 @@ from support.witness import Witness
 
 LONG = os.environ.get("INDELIBLE_LONG") == "1"
 FILES = 20_000 if LONG else 300
-NAME = "Archive"
+LONG_PATIENCE_S = 900 if LONG else PATIENCE_S
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two servers with a writer each on one PostgreSQL. Who kills one starts it again."""
+
+    url: str
+    one: RunningServer
+    two: RunningServer
+
+
+@pytest.fixture(scope="module")
+def pair(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    """Two running servers, for all tests of this module."""
+    folder = tmp_path_factory.mktemp("pair")
+    url = databases.fresh("postgresql", folder)
+    with RunningServer(folder / "one", url) as one, RunningServer(folder / "two", url) as two:
+        yield Pair(url, one, two)
 
 
 @pytest.fixture
-def url(databases: Databases, tmp_path: Path) -> str:
-    """The address of a fresh database on PostgreSQL."""
-    return databases.fresh("postgresql", tmp_path)
-
-
-@pytest.fixture
-def database(url: str) -> Iterator[Database]:
-    """The same, open."""
-    with contextlib.closing(Database(url)) as opened:
+def database(pair: Pair) -> Iterator[Database]:
+    """Their database, open."""
+    with contextlib.closing(Database(pair.url)) as opened:
         yield opened
 
 
@@ -58,17 +71,22 @@ def writers(client: Client) -> Any:
 
 
 def imported(client: Client, folder: Path, number: int) -> tuple[Any, list[Path]]:
-    """A catalog of new photos."""
+    """A catalog of new photos, with the name of its folder."""
     paths = make_photos(folder, number)
-    catalog = client.create(NAME, folder)
-    assert client.import_files(NAME).import_counts.added_items == number
+    catalog = client.create(folder.name, folder)
+    assert client.import_files(folder.name).import_counts.added_items == number
     return catalog, paths
 
 
+def host_id(data: Path) -> str:
+    """By what the database knows a host."""
+    return (data / "host-id").read_text().strip()
+
+
 def end_leases(database: Database, *data: Path) -> None:
-    """Not waited for, in the short version: the minute in which nobody renews the leases of these dead hosts."""
+    """Not waited for, in the short version: the minute in which nobody renews the leases of these hosts."""
     if not LONG:
-        hosts = [(folder / "host-id").read_text().strip() for folder in data]
+        hosts = [host_id(folder) for folder in data]
         theirs = sa.select(tables.writers.c.writer_id).where(tables.writers.c.host.in_(hosts))
         query = sa.update(tables.leases).where(tables.leases.c.writer_id.in_(theirs)).values(deadline=1)
         database.write(lambda tx: tx.execute(query))
@@ -81,114 +99,120 @@ def nothing_is_left(database: Database, folder: Path) -> None:
         assert database.read(lambda tx, table=table: tx.execute(sa.select(table)).all()) == [], table.name
 
 
-def test_no_item_is_written_twice_and_what_the_dead_leave_is_done_by_others(
-    tmp_path: Path, url: str, database: Database
-) -> None:
-    one, two = RunningServer(tmp_path / "one", url), RunningServer(tmp_path / "two", url)
-    with two, writer_host(tmp_path / "three", url) as three:
-        one.start()
-        assert three.next().startswith("indelibled writer ready")
-        client = Client(two.stubs())
-        _, paths = imported(Client(one.stubs()), tmp_path / "photos", FILES)
-        pictures = [pixels(path) for path in paths]
-        client.edit(NAME, set_tags(title="Once"))
-        until(lambda: len(writers(client)) == 3)
-        at_work: set[str] = set()
-        with Witness(tmp_path / "photos") as witness:
-            client.switch(NAME, True)
-            while witness.writes().total() < FILES // 2:
-                at_work |= {each.id for each in writers(client) if each.in_flight_items}
-            with processes.all_end(processes.writers(one.pid) + processes.writers(three.pid)):
-                one.kill()
-                processes.kill(three.pid)
-            end_leases(database, tmp_path / "one", tmp_path / "three")
-            until(lambda: client.status(NAME).unsynced_items == 0, 900 if LONG else PATIENCE_S)
-            assert witness.writes() == Counter(path.name for path in paths)
-        assert len(at_work) == 3
-        assert {seen(path).title for path in paths} == {"Once"}
-        assert [pixels(path) for path in paths] == pictures
-        assert client.status(NAME).failed_items == 0
-        nothing_is_left(database, tmp_path / "photos")
-
-
 def test_a_host_that_stands_still_and_wakes_does_no_harm_and_goes_on(
-    tmp_path: Path, url: str, database: Database
+    tmp_path: Path, pair: Pair, database: Database
 ) -> None:
-    with RunningServer(tmp_path / "one", url) as one, RunningServer(tmp_path / "two", url) as two:
-        client = Client(two.stubs())
-        _, paths = imported(client, tmp_path / "photos", 120)
-        pictures = [pixels(path) for path in paths]
-        client.edit(NAME, set_tags(title="First"))
-        until(lambda: len(writers(client)) == 2)
-        still = [one.pid, *processes.writers(one.pid)]
-        with Witness(tmp_path / "photos") as witness:
-            client.switch(NAME, True)
-            until(lambda: witness.writes().total() > 30)
-            for pid in still:
-                os.kill(pid, signal.SIGSTOP)
-        end_leases(database, tmp_path / "one")
-        until(lambda: client.status(NAME).unsynced_items == 0, 900 if LONG else PATIENCE_S)
-        client.edit(NAME, set_tags(title="Second"))
-        client.wait_synced(NAME)
-        written = [path.read_bytes() for path in paths]
+    client = Client(pair.two.stubs())
+    _, paths = imported(client, tmp_path / "still", 120)
+    pictures = [pixels(path) for path in paths]
+    client.edit("still", set_tags(title="First"))
+    until(lambda: len(writers(client)) == 2)
+    still = [pair.one.pid, *processes.writers(pair.one.pid)]
+    with Witness(tmp_path / "still") as witness:
+        client.switch("still", True)
+        until(lambda: witness.writes().total() > 30)
         for pid in still:
-            os.kill(pid, signal.SIGCONT)
-        awake = Client(one.stubs())
-        awake.edit(NAME, set_tags(title="Third"), selection=globs(paths[0].name))
-        awake.wait_synced(NAME)
-        assert [path.read_bytes() for path in paths[1:]] == written[1:]
-        assert [seen(path).title for path in paths] == ["Third", *["Second"] * (len(paths) - 1)]
-        assert [pixels(path) for path in paths] == pictures
-        nothing_is_left(database, tmp_path / "photos")
+            os.kill(pid, signal.SIGSTOP)
+    end_leases(database, pair.one.data)
+    until(lambda: client.status("still").unsynced_items == 0, LONG_PATIENCE_S)
+    client.edit("still", set_tags(title="Second"))
+    client.wait_synced("still")
+    written = [path.read_bytes() for path in paths]
+    for pid in still:
+        os.kill(pid, signal.SIGCONT)
+    awake = Client(pair.one.stubs())
+    awake.edit("still", set_tags(title="Third"), selection=globs(paths[0].name))
+    awake.wait_synced("still")
+    assert [path.read_bytes() for path in paths[1:]] == written[1:]
+    assert [seen(path).title for path in paths] == ["Third", *["Second"] * (len(paths) - 1)]
+    assert [pixels(path) for path in paths] == pictures
+    nothing_is_left(database, tmp_path / "still")
+
+
+def test_an_import_goes_on_at_another_server_when_its_own_has_died(
+    tmp_path: Path, pair: Pair, database: Database
+) -> None:
+    number = 600
+    make_photos(tmp_path / "import", number)
+    one, two = Client(pair.one.stubs()), Client(pair.two.stubs())
+    one.create("import", tmp_path / "import")
+    with two_stands_still(pair):
+        job = one.start_import("import")
+        until(lambda: one.status("import").total_items)
+    pair.one.kill()
+    silent = sa.update(tables.hosts).where(tables.hosts.c.host_id == host_id(pair.one.data)).values(heartbeat_at=1)
+    database.write(lambda tx: tx.execute(silent))
+    assert two.job(job.id).done_items == number
+    assert two.status("import").total_items == number
+    pair.one.start()
+
+
+@contextlib.contextmanager
+def two_stands_still(pair: Pair) -> Iterator[None]:
+    """Whatever is begun now is begun by the first server."""
+    os.kill(pair.two.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pair.two.pid, signal.SIGCONT)
 
 
 def test_a_host_writes_what_it_reaches_and_a_root_that_another_one_reaches_is_online(
-    tmp_path: Path, url: str, database: Database
+    tmp_path: Path, pair: Pair, database: Database
 ) -> None:
-    """The server has the folder at the path that was approved, no more; the writer host has it elsewhere."""
-    with RunningServer(tmp_path / "server", url) as server:
-        client = Client(server.stubs())
-        catalog, paths = imported(client, tmp_path / "photos", 20)
-        root_id = catalog.roots[0].id
-        client.edit(NAME, set_tags(title="Elsewhere"))
-        (tmp_path / "photos").rename(tmp_path / "mounted here")
-        client.switch(NAME, True)
-        waiting = client.wait(NAME, lambda status: status.activity == sync_pb2.ACTIVITY_WAITING)
-        assert [(wait.reason, wait.root_id) for wait in waiting.waits] == [
-            (sync_pb2.WAIT_REASON_STORAGE_OFFLINE, root_id)
-        ]
-        assert [list(each.root_ids) for each in writers(client)] == [[]]
-        with writer_host(tmp_path / "host", url, f"{root_id}={tmp_path / 'mounted here'}") as host:
-            host.next()
-            assert client.wait_synced(NAME).waits == []
-            assert sorted(list(each.root_ids) for each in writers(client)) == [[], [root_id]]
-            assert {seen(tmp_path / "mounted here" / path.name).title for path in paths} == {"Elsewhere"}
-        nothing_is_left(database, tmp_path / "mounted here")
+    """The servers had the folder at the path that was approved, no more; the writer host has it elsewhere."""
+    client = Client(pair.two.stubs())
+    catalog, paths = imported(client, tmp_path / "moved", 20)
+    root_id = catalog.roots[0].id
+    client.edit("moved", set_tags(title="Elsewhere"))
+    (tmp_path / "moved").rename(tmp_path / "mounted here")
+    client.switch("moved", True)
+    waiting = client.wait("moved", lambda status: status.activity == sync_pb2.ACTIVITY_WAITING)
+    assert [(wait.reason, wait.root_id) for wait in waiting.waits] == [(sync_pb2.WAIT_REASON_STORAGE_OFFLINE, root_id)]
+    assert [root_id in each.root_ids for each in writers(client)] == [False, False]
+    with writer_host(tmp_path / "host", pair.url, f"{root_id}={tmp_path / 'mounted here'}") as host:
+        host.next()
+        assert client.wait_synced("moved").waits == []
+        assert sorted(root_id in each.root_ids for each in writers(client)) == [False, False, True]
+    assert {seen(tmp_path / "mounted here" / path.name).title for path in paths} == {"Elsewhere"}
+    nothing_is_left(database, tmp_path / "mounted here")
+    # The test's folder goes, and nobody shall look for it.
+    client.stubs.catalogs.DeleteCatalog(catalog_service_pb2.DeleteCatalogRequest(catalog="moved"))
+
+
+def test_no_item_is_written_twice_and_what_the_dead_leave_is_done_by_others(
+    tmp_path: Path, pair: Pair, database: Database
+) -> None:
+    client = Client(pair.two.stubs())
+    _, paths = imported(Client(pair.one.stubs()), tmp_path / "once", FILES)
+    pictures = [pixels(path) for path in paths]
+    client.edit("once", set_tags(title="Once"))
+    with writer_host(tmp_path / "three", pair.url) as three, Witness(tmp_path / "once") as witness:
+        assert three.next().startswith("indelibled writer ready")
+        until(lambda: processes.writers(three.pid))
+        client.switch("once", True)
+        at_work: set[str] = set()
+        while witness.writes().total() < FILES // 2:
+            at_work |= {each.id for each in writers(client) if each.in_flight_items}
+        with processes.all_end(processes.writers(pair.one.pid) + processes.writers(three.pid)):
+            pair.one.kill()
+            processes.kill(three.pid)
+        end_leases(database, pair.one.data, tmp_path / "three")
+        until(lambda: client.status("once").unsynced_items == 0, LONG_PATIENCE_S)
+        assert witness.writes() == Counter(path.name for path in paths)
+    assert len(at_work) == 3
+    assert {seen(path).title for path in paths} == {"Once"}
+    assert [pixels(path) for path in paths] == pictures
+    assert client.status("once").failed_items == 0
+    nothing_is_left(database, tmp_path / "once")
+    pair.one.start()
 
 
 def test_a_writer_host_without_a_shared_database_is_refused(tmp_path: Path) -> None:
-    command = [sys.executable, "-P", "-m", "indelible_server.main", "writer", "--data", tmp_path / "host"]
-    for database in ([], ["--database", f"sqlite:///{tmp_path / 'a.sqlite'}"]):
-        refusal = finished([*command, *database], tmp_path)
-        assert (refusal.returncode, "give --database" in refusal.stderr) == (2, True)
-
-
-def test_an_import_goes_on_at_another_server_when_its_own_has_died(tmp_path: Path, url: str) -> None:
-    number = 600
-    one, two = RunningServer(tmp_path / "one", url, writers=0), RunningServer(tmp_path / "two", url, writers=0)
-    make_photos(tmp_path / "photos", number)
-    with one:
-        Client(one.stubs()).create(NAME, tmp_path / "photos")
-        job = Client(one.stubs()).start_import(NAME)
-        until(lambda: Client(one.stubs()).status(NAME).total_items)
-        with two, contextlib.closing(Database(url)) as database:
-            one.kill()
-            silent = sa.update(tables.hosts).values(heartbeat_at=1)
-            host_id = (tmp_path / "one" / "host-id").read_text().strip()
-            database.write(lambda tx: tx.execute(silent.where(tables.hosts.c.host_id == host_id)))
-            client = Client(two.stubs())
-            assert client.job(job.id).done_items == number
-            assert client.status(NAME).total_items == number
+    refusal = finished(
+        [sys.executable, "-P", "-m", "indelible_server.main", "writer", "--data", tmp_path / "host"], tmp_path
+    )
+    assert (refusal.returncode, "give --database" in refusal.stderr) == (2, True)
 
 
 def test_a_database_that_goes_and_comes_back_costs_nothing(tmp_path: Path) -> None:
@@ -199,21 +223,21 @@ def test_a_database_that_goes_and_comes_back_costs_nothing(tmp_path: Path) -> No
         with RunningServer(tmp_path / "data", url, writers=2) as server:
             client = Client(server.stubs())
             _, paths = imported(client, tmp_path / "photos", 120)
-            client.edit(NAME, set_tags(title="Kept"))
-            with Witness(tmp_path / "photos") as witness, client.statuses(NAME) as stream:
-                client.switch(NAME, True)
+            client.edit("photos", set_tags(title="Kept"))
+            with Witness(tmp_path / "photos") as witness, client.statuses("photos") as stream:
+                client.switch("photos", True)
                 until(lambda: witness.writes().total() > 20)
                 own.lose_postgresql()
                 with refused("STORE_UNAVAILABLE"):
-                    client.status(NAME)
+                    client.status("photos")
                 own.bring_postgresql_back()
                 # The stream was there before, and stays.
                 assert any(message.status.unsynced_items == 0 for message in stream)
                 assert witness.writes() == Counter(path.name for path in paths)
-            assert client.status(NAME).failed_items == 0
+            assert client.status("photos").failed_items == 0
             assert {seen(path).title for path in paths} == {"Kept"}
-            client.edit(NAME, set_tags(title="Again"), selection=globs(paths[0].name))
-            client.wait_synced(NAME)
+            client.edit("photos", set_tags(title="Again"), selection=globs(paths[0].name))
+            client.wait_synced("photos")
             assert seen(paths[0]).title == "Again"
             assert stray_files(tmp_path / "photos") == []
             assert not [line for line in server.log if "[error" in line], "".join(server.log)
