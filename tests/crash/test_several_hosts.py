@@ -48,6 +48,8 @@ def pair(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iter
     url = databases.fresh("postgresql", folder)
     with RunningServer(folder / "one", url) as one, RunningServer(folder / "two", url) as two:
         yield Pair(url, one, two)
+    for server in (one, two):
+        assert not [line for line in server.log if "[error" in line], "".join(server.log)
 
 
 @pytest.fixture
@@ -215,31 +217,26 @@ def test_a_writer_host_without_a_shared_database_is_refused(tmp_path: Path) -> N
     assert (refusal.returncode, "give --database" in refusal.stderr) == (2, True)
 
 
-def test_a_database_that_goes_and_comes_back_costs_nothing(tmp_path: Path) -> None:
+def test_a_database_that_goes_and_comes_back_costs_nothing(tmp_path: Path, databases: Databases, pair: Pair) -> None:
     """`pg_ctl stop -m immediate` in the middle of a sync: clients are told to try again, writers wait, it goes on."""
-    own = Databases(tmp_path)
-    try:
-        url = own.fresh("postgresql", tmp_path)
-        with RunningServer(tmp_path / "data", url, writers=2) as server:
-            client = Client(server.stubs())
-            _, paths = imported(client, tmp_path / "photos", 120)
-            client.edit("photos", set_tags(title="Kept"))
-            with Witness(tmp_path / "photos") as witness, client.statuses("photos") as stream:
-                client.switch("photos", True)
-                until(lambda: witness.writes().total() > 20)
-                own.lose_postgresql()
-                with refused("STORE_UNAVAILABLE"):
-                    client.status("photos")
-                own.bring_postgresql_back()
-                # The stream was there before, and stays.
-                assert any(message.status.unsynced_items == 0 for message in stream)
-                assert witness.writes() == Counter(path.name for path in paths)
-            assert client.status("photos").failed_items == 0
-            assert {seen(path).title for path in paths} == {"Kept"}
-            client.edit("photos", set_tags(title="Again"), selection=globs(paths[0].name))
-            client.wait_synced("photos")
-            assert seen(paths[0]).title == "Again"
-            assert stray_files(tmp_path / "photos") == []
-            assert not [line for line in server.log if "[error" in line], "".join(server.log)
-    finally:
-        own.stop()
+    client = Client(pair.two.stubs())
+    _, paths = imported(client, tmp_path / "kept", 120)
+    client.edit("kept", set_tags(title="Kept"))
+    with Witness(tmp_path / "kept") as witness, client.statuses("kept") as stream:
+        client.switch("kept", True)
+        until(lambda: witness.writes().total() > 20)
+        databases.lose_postgresql()
+        try:
+            with refused("STORE_UNAVAILABLE"):
+                client.status("kept")
+        finally:
+            databases.bring_postgresql_back()
+        # The stream was there before, and stays.
+        assert any(message.status.unsynced_items == 0 for message in stream)
+        assert witness.writes() == Counter(path.name for path in paths)
+    assert client.status("kept").failed_items == 0
+    assert {seen(path).title for path in paths} == {"Kept"}
+    client.edit("kept", set_tags(title="Again"), selection=globs(paths[0].name))
+    client.wait_synced("kept")
+    assert seen(paths[0]).title == "Again"
+    assert stray_files(tmp_path / "kept") == []
