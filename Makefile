@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 ARGS   ?=
 
-.PHONY: help setup demo test lint format docs serve protos bench lock clean
+.PHONY: help setup demo test crash mutants lint format docs serve protos bench lock clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
@@ -23,6 +23,12 @@ demo: setup  ## A sample library, a server, edits, a sync and the proof (ARGS=--
 
 test: setup  ## All tests (ARGS=… goes to pytest)
 	$(BIN)/pytest -n auto $(ARGS)
+
+crash: setup  ## The crash tests, long: every state, every system call, 10,000 collisions (ARGS=…)
+	INDELIBLE_LONG=1 $(BIN)/pytest -n auto --timeout 3600 tests/crash $(ARGS)
+
+mutants: setup  ## Plant a fault for each invariant, and see its test turn red (ARGS=I2 …)
+	$(BIN)/python -P tests/crash/mutants.py $(ARGS)
 
 lint: setup  ## Formatting, lint, types, import directions, protos and their drift
 	$(BIN)/ruff format --check .

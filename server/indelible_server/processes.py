@@ -10,7 +10,9 @@ import asyncio
 import contextlib
 import ctypes
 import fcntl
+import math
 import os
+import resource
 import select
 import signal
 import sys
@@ -18,6 +20,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 
 PR_SET_PDEATHSIG = 1
 CHILDREN_LOCK = "children.lock"
+# Of its own: what it maps of files and libraries does not count.
+MEMORY_LIMIT = 2 * 1024**3
 
 
 class Child:
@@ -98,12 +102,23 @@ class Parent:
 
 
 def be_child(data_dir: str) -> Parent:
-    """Make this process a child: it dies when its parent dies, and holds the lock that says that it lives."""
+    """Make this process a child: it dies when its parent dies, and holds the lock that says that it lives.
+
+    What a hostile file makes of it costs the machine no more than MEMORY_LIMIT.
+    """
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_LIMIT, resource.getrlimit(resource.RLIMIT_DATA)[1]))
     handle = os.open(os.path.join(data_dir, CHILDREN_LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     fcntl.flock(handle, fcntl.LOCK_SH)  # held until the process ends, however it ends
     return Parent()
+
+
+def limit_cpu(seconds: int) -> None:
+    """Let this process use the processor for so long from now on; then it is ended, unless it is told anew."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    limit = math.ceil(used.ru_utime + used.ru_stime) + seconds
+    resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.getrlimit(resource.RLIMIT_CPU)[1]))
 
 
 async def wait_for_orphans(data_dir: str) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from .files.marker import is_present
 from .files.port import Root
 from .files.problems import FileProblem, Reason
-from .storage import catalogs
+from .storage import catalogs, hosts
 from .storage.database import Database
 
 
@@ -31,11 +31,10 @@ class Roots:
         with Root(self._path(root)) as opened:
             yield opened
 
-    def probe(self, database: Database) -> None:
-        """Note which roots that were offline are back. It may take as long as a dead share takes to answer."""
-        for root in database.read(catalogs.all_roots):
-            if root.offline_since is not None and self.is_present(root):
-                database.write(catalogs.set_root_offline, root.root_id, False)
+    def probe(self, database: Database, host_id: str) -> None:
+        """Note which roots in doubt this host reaches. It may take as long as a dead share takes to answer."""
+        for root in database.read(hosts.in_doubt):
+            database.write(hosts.note_reach, host_id, root, self.is_present(root))
 
     def _path(self, root: catalogs.Root) -> bytes:
         return self._local.get(root.root_id, root.path)

@@ -8,12 +8,17 @@ import fcntl
 import os
 import secrets
 import signal
+import socket
 from collections.abc import Iterator
+from dataclasses import replace
+from importlib.metadata import version
 
 import structlog
 
 from .config import Settings, WrongSetting
 from .domain.changes import finish_changes
+from .domain.conflicts import follow_policies
+from .domain.retention import WriteRetention
 from .errors import Unavailable
 from .library.runner import JobRunner
 from .processes import wait_for_orphans
@@ -21,8 +26,9 @@ from .roots import Roots
 from .rpc.app import App
 from .rpc.items import edit_answer
 from .rpc.server import Server
-from .storage import catalogs, migrate, tokens
+from .storage import catalogs, hosts, migrate, tokens
 from .storage.database import Database
+from .storage.hosts import Host
 from .storage.ids import new_id
 from .storage.tokens import Token
 from .writeback.supervisor import Supervisor
@@ -41,8 +47,9 @@ async def serve(settings: Settings) -> None:
         make_local_token(database, settings.data)
         app = App(database, settings.data)
         server = Server(app, settings)
-        supervisor = Supervisor(database, settings, Roots(settings.local_roots))
-        job_runner = JobRunner(database, settings)
+        host = this_host(database, settings.data)
+        supervisor = Supervisor(database, settings, Roots(settings.local_roots), host)
+        job_runner = JobRunner(database, settings, host)
         stopped = _stop_signals()
         await supervisor.start()
         job_runner.start()
@@ -65,7 +72,7 @@ async def run_writers(settings: Settings) -> None:
     with data_folder(settings.data):
         await wait_for_orphans(settings.data)
         database = open_database(settings)
-        supervisor = Supervisor(database, settings, Roots(settings.local_roots))
+        supervisor = Supervisor(database, settings, Roots(settings.local_roots), this_host(database, settings.data))
         stopped = _stop_signals()
         await supervisor.start()
         print(f"indelibled writer ready with {settings.writers} writers", flush=True)  # noqa: T201 - for whoever started us
@@ -103,6 +110,18 @@ def data_folder(path: str) -> Iterator[None]:
         os.close(handle)
 
 
+def this_host(database: Database, data_dir: str) -> Host:
+    """This host, known by the id in its data folder: whoever has that to itself knows that earlier writers are dead."""
+    path = os.path.join(data_dir, "host-id")
+    host = Host("", socket.gethostname(), version("indelible"))
+    with contextlib.suppress(FileNotFoundError), open(path, encoding="ascii") as file:
+        host = replace(host, host_id=file.read().strip())
+    if not host.host_id or database.read(hosts.lives_elsewhere, host):
+        host = replace(host, host_id=new_id())
+        _store_privately(path, host.host_id)
+    return host
+
+
 def make_local_token(database: Database, data_dir: str) -> None:
     """Make the token by which the client of the same user gets in; kept if it is there and valid."""
     path = os.path.join(data_dir, "token")
@@ -111,20 +130,29 @@ def make_local_token(database: Database, data_dir: str) -> None:
             return
     secret = secrets.token_urlsafe(32)
     database.write(tokens.insert, Token(new_id(), "local", "admin"), secret)
+    _store_privately(path, secret)
+
+
+def _store_privately(path: str, text: str) -> None:
     temp = path + ".new"
     with contextlib.suppress(FileNotFoundError):
         os.unlink(temp)
     handle = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(handle, "w", encoding="ascii") as file:
-        file.write(secret + "\n")
+        file.write(text + "\n")
+        file.flush()
+        os.fsync(file.fileno())
     os.replace(temp, path)
 
 
 async def _keep_house(app: App) -> None:
-    """Carry on what a crash, or a database that went away, has interrupted: bulk edits and deletions."""
+    """Carry on what a crash, or a database that went away, interrupted: edits, deletions, decisions; tidy up."""
+    retention = WriteRetention(app.database)
     while True:
         try:
+            await app.long(retention.step)
             await app.long(finish_changes, app.database, edit_answer)
+            await app.long(follow_policies, app.database)
             for catalog in await app.read(catalogs.being_deleted):
                 await app.finish_deletion(catalog.catalog_id)
         except Unavailable as error:

@@ -176,6 +176,17 @@ def test_a_large_edit_that_was_killed_is_finished_by_the_next_server(
     assert repeated.last_revision == before == revision(database, many)
 
 
+def test_servers_that_finish_a_killed_edit_at_once_edit_each_item_once(database: Database, many: Catalog) -> None:
+    with child("die_in_the_second_part", database, many.catalog_id, "request") as process:
+        process.next()
+    before = revision(database, many)
+    with child("finish_changes", database) as one, child("finish_changes", database) as other:
+        assert {one.next(), other.next()} <= {"0\n", "1\n"}
+    assert all(item.tags == {"keywords": ["new"]} for item in all_items(database, many))
+    assert entry_counts(database, many) == {1}
+    assert revision(database, many) == before + -(-(MANY - changes.ITEMS_A_PART) // changes.ITEMS_A_PART)
+
+
 def test_who_repeats_a_killed_edit_finishes_it(database: Database, many: Catalog) -> None:
     with child("die_in_the_second_part", database, many.catalog_id, "request") as process:
         process.next()
@@ -285,8 +296,13 @@ def test_an_item_that_waits_for_a_person_goes_on_waiting(database: Database, cat
     stored = add_items(database, catalog, ["a", "b", "c"])
     edit(database, catalog, title("new"))
     states = [ItemState.FAILED, ItemState.CONFLICTED, ItemState.HELD]
-    for item, state in zip(stored, states, strict=True):
-        store_item(database, item, state=state, due_at=None)
+    causes: list[dict[str, Any]] = [
+        {"failure": "CORRUPT"},
+        {"conflicts": [{"field": "title", "base": None, "theirs": "theirs"}]},
+        {"hold": {"reason": "CHECKED_OUT"}},
+    ]
+    for item, state, cause in zip(stored, states, causes, strict=True):
+        store_item(database, item, state=state, due_at=None, **cause)
     since = now(database, stored[0]).unsynced_since
     edit(database, catalog, title("newer"))
     after = all_items(database, catalog)
@@ -316,7 +332,7 @@ def test_the_history_of_an_item_is_paged_newest_first(database: Database, catalo
     revisions = [edit(database, catalog, title(str(number))).last_revision for number in range(5)]
     first = database.read(history.of_item, catalog.catalog_id, item.item_id, 2)
     assert [entry.revision for entry in first] == revisions[:2:-1]
-    rest = database.read(history.of_item, catalog.catalog_id, item.item_id, 9, first[-1].revision)
+    rest = database.read(history.of_item, catalog.catalog_id, item.item_id, 9, (first[-1].at, first[-1].revision))
     assert [entry.revision for entry in rest] == revisions[2::-1]
     assert database.read(history.count, catalog.catalog_id, item.item_id) == 5
 

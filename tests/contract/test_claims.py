@@ -161,7 +161,7 @@ def test_an_intent_on_a_root_that_is_gone_waits_for_it(database: Database, catal
 def test_an_intent_whose_settlement_failed_waits_for_its_next_try(database: Database, catalog: Catalog) -> None:
     (item,) = edited(database, catalog, "a")
     database.write(intents.insert, [make_intent(item)])
-    store_item(database, item, state=ItemState.FAILED, due_at=later(database))
+    store_item(database, item, state=ItemState.FAILED, failure="LOCKED", due_at=later(database))
     assert unsettled(database) == []
     store_item(database, item, state=ItemState.FAILED, due_at=None)
     assert unsettled(database) == []

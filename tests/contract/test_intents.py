@@ -11,6 +11,7 @@ from indelible_server.domain import items as item_rules
 from indelible_server.domain.catalogs import Deletion
 from indelible_server.errors import Unavailable
 from indelible_server.storage import catalogs, intents
+from indelible_server.storage import writes as writes_store
 from indelible_server.storage.catalogs import Catalog
 from indelible_server.storage.changeset import Changeset
 from indelible_server.storage.database import Database
@@ -18,9 +19,10 @@ from indelible_server.storage.intents import Intent
 from indelible_server.storage.item import Item
 from indelible_server.storage.tables import intents as intent_rows
 from indelible_server.storage.tables import metadata, writes
+from indelible_server.storage.writes import VERIFIED, Note
 from sqlalchemy import Row
 from sqlalchemy.exc import IntegrityError
-from support.edits import EVERYTHING
+from support.edits import EVERYTHING, work_off
 from support.intents import make_intent
 from support.samples import add_items, make_catalog
 
@@ -85,12 +87,14 @@ def test_of_writers_that_race_for_a_target_one_gets_it(database: Database, item:
 def test_a_settled_intent_is_kept_as_a_write_and_frees_its_target(database: Database, item: Item) -> None:
     intent = make_intent(item, run_id="run")
     database.write(intents.insert, [intent])
-    database.write(intents.settle, [intent], intents.VERIFIED, 123)
+    note = Note(intent.revision, "PATCH", {"title": [None, "new"]}, "run")
+    database.write(intents.settle, [intent], VERIFIED, 123, note)
     assert live(database, item) == []
     assert not database.read(intents.any_live, item.catalog_id)
     (write,) = written(database, item)
-    assert (write.intent_id, write.outcome, write.bytes_written) == (intent.intent_id, intents.VERIFIED, 123)
+    assert (write.intent_id, write.outcome, write.bytes_written) == (intent.intent_id, VERIFIED, 123)
     assert (write.plan, write.run_id) == (intent.plan, "run")
+    assert (write.write_id, write.revision, write.method) == (intent.intent_id, intent.revision, "PATCH")
     assert len(database.write(intents.insert, [make_intent(item)])) == 1
 
 
@@ -102,15 +106,28 @@ def test_an_intent_that_was_never_carried_out_leaves_no_write(database: Database
     assert written(database, item) == []
 
 
-def test_the_last_ten_writes_of_an_item_are_kept(database: Database, catalog: Catalog, item: Item) -> None:
+def test_the_bytes_behind_the_last_ten_writes_of_an_item_are_kept(
+    database: Database, catalog: Catalog, item: Item
+) -> None:
     (neighbour,) = add_items(database, catalog, ["b.jpg"])
     for each, number in ((neighbour, 3), (item, 14)):
         for nth in range(number):
             intent = make_intent(each, intent_id=f"{nth:024}")
             database.write(intents.insert, [intent])
-            database.write(intents.settle, [intent], intents.VERIFIED, 1)
-    assert [write.intent_id for write in written(database, item)] == [f"{nth:024}" for nth in range(4, 14)]
-    assert len(written(database, neighbour)) == 3
+            database.write(intents.settle, [intent], VERIFIED, 1, Note(1, "PATCH"))
+    assert [len(write.plan) > 0 for write in written(database, item)] == [False] * 4 + [True] * 10
+    assert all(write.plan for write in written(database, neighbour))
+
+
+def test_no_more_than_so_many_writes_of_an_item_are_on_record(
+    database: Database, item: Item, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writes_store, "ON_RECORD", 12)
+    for nth in range(14):
+        intent = make_intent(item, intent_id=f"{nth:024}")
+        database.write(intents.insert, [intent])
+        database.write(intents.settle, [intent], VERIFIED, 1, Note(1, "PATCH"))
+    assert [write.intent_id for write in written(database, item)] == [f"{nth:024}" for nth in range(2, 14)]
 
 
 def test_no_table_refers_to_another_so_nothing_cascades() -> None:
@@ -136,10 +153,10 @@ def test_an_item_is_not_removed_while_its_intent_lives(database: Database, catal
     intent = make_intent(item)
     database.write(intents.insert, [intent])
     with pytest.raises(Unavailable) as caught:
-        database.write(item_rules.remove, catalog, EVERYTHING)
+        work_off(database, item_rules.removal, catalog, EVERYTHING)
     assert caught.value.reason == "CATALOG_BUSY"
     database.write(intents.drop, [intent.intent_id])
-    assert database.write(item_rules.remove, catalog, EVERYTHING) == 1
+    assert work_off(database, item_rules.removal, catalog, EVERYTHING) == 1
 
 
 def test_a_catalog_is_not_taken_apart_while_an_intent_lives(database: Database, catalog: Catalog, item: Item) -> None:

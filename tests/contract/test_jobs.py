@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+import sqlalchemy as sa
 from indelible_server.domain import jobs as job_rules
 from indelible_server.domain.principal import Principal, Role
 from indelible_server.errors import FailedPrecondition, NotFound
-from indelible_server.storage import jobs
+from indelible_server.storage import hosts, jobs
 from indelible_server.storage.catalogs import Catalog
 from indelible_server.storage.database import Database
+from indelible_server.storage.hosts import Host
 from indelible_server.storage.ids import new_id
-from indelible_server.storage.jobs import Conditions, Job
+from indelible_server.storage.jobs import Conditions, Job, JobLost
+from indelible_server.storage.tables import hosts as host_rows
 from sqlalchemy.exc import IntegrityError
 from support.samples import make_catalog
 
@@ -105,3 +108,52 @@ def test_jobs_are_listed_newest_first_by_what_is_asked_for(database: Database, c
     assert listed(kinds=["RESCAN"]) == [second.job_id]
     assert set(listed(active=True)) == {second.job_id, third.job_id}
     assert database.read(jobs.active, catalog.catalog_id, "RESCAN") == [second]
+
+
+def claimed(database: Database, host_id: str, *running: Job) -> list[Job]:
+    """What a server is given that asks for jobs."""
+    return database.write(jobs.claim, host_id, ["IMPORT"], [job.job_id for job in running], 10)
+
+
+def begin(database: Database, *host_ids: str) -> None:
+    """Hosts that live."""
+    for host_id in host_ids:
+        database.write(hosts.begin, Host(host_id, "name", "1"))
+
+
+def die(database: Database, host_id: str) -> None:
+    """Nothing was heard of the host for long."""
+    query = sa.update(host_rows).where(host_rows.c.host_id == host_id).values(heartbeat_at=1)
+    database.write(lambda tx: tx.execute(query))
+
+
+def test_a_job_is_carried_out_by_one_host_at_a_time(database: Database, catalog: Catalog) -> None:
+    begin(database, "one", "two")
+    job = stored(database, catalog)
+    stored(database, catalog, "UNDO")
+    (mine,) = claimed(database, "one")
+    assert mine == replace(job, host_id="one")
+    assert claimed(database, "two") == []
+    assert claimed(database, "one", mine) == []
+    assert claimed(database, "one") == [mine]  # its process has died
+
+
+def test_the_job_of_a_dead_host_is_taken_over_and_then_no_longer_its_own(database: Database, catalog: Catalog) -> None:
+    begin(database, "one", "two")
+    stored(database, catalog)
+    (lost,) = claimed(database, "one")
+    die(database, "one")
+    (taken,) = claimed(database, "two")
+    with pytest.raises(JobLost):
+        database.write(jobs.update, lost, state=jobs.FAILED, message="too late")
+    assert database.write(jobs.update, taken, state=jobs.RUNNING, total=7).host_id == "two"
+    begin(database, "one")
+    assert claimed(database, "one") == []
+
+
+def test_a_host_that_stops_leaves_its_jobs_to_others(database: Database, catalog: Catalog) -> None:
+    begin(database, "one", "two")
+    (job,) = [stored(database, catalog)]
+    claimed(database, "one")
+    database.write(jobs.release, "one")
+    assert claimed(database, "two") == [replace(job, host_id="two")]

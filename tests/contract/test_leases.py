@@ -6,12 +6,14 @@ import threading
 import time
 
 import sqlalchemy as sa
-from indelible_server.storage import leases
+from indelible_server.storage import intents, leases, writers
 from indelible_server.storage.catalogs import Catalog
 from indelible_server.storage.database import Database, now_ms
+from indelible_server.storage.intents import Late
 from indelible_server.storage.leases import Claim
 from indelible_server.storage.tables import leases as lease_rows
 from support.edits import claim, edit, title
+from support.intents import make_intent
 from support.samples import add_items, make_catalog
 
 WRITERS, ITEMS = 4, 120
@@ -138,3 +140,29 @@ def test_an_item_given_back_can_be_claimed_again(database: Database, catalog: Ca
     assert second.item == first.item
     database.write(leases.release, [first])  # late: it is not theirs any more
     assert valid(database, second) == {second.token}
+
+
+def test_whose_lease_ends_may_still_be_about_to_write_until_it_is_known_to_be_dead(
+    database: Database, catalog: Catalog
+) -> None:
+    edited(database, catalog, 2)
+    for writer_id in ("late", "next"):
+        database.write(writers.insert, writer_id, "host")
+    late, other = claim(database, catalog, "late")
+    intent, left = make_intent(late.item), make_intent(other.item)
+    database.write(intents.insert, [intent, left])
+    expire(database, late)
+    database.write(leases.drop_expired)
+    database.write(leases.drop, ["late"])
+    both = [intent.intent_id, left.intent_id]
+    assert database.read(intents.late, both) == {intent.intent_id: Late(1, may_live=True)}
+    again = next(each for each in database.write(leases.claim_unsettled, "next", 9) if each.item == late.item)
+    expire(database, again)
+    database.write(leases.drop_expired)
+    assert database.read(intents.late, both) == {intent.intent_id: Late(2, may_live=True)}
+    database.write(writers.delete, ["next"])
+    assert database.read(intents.late, both)[intent.intent_id].may_live
+    database.write(writers.delete, ["late"])
+    assert database.read(intents.late, both) == {intent.intent_id: Late(2, may_live=False)}
+    database.write(intents.drop, both)
+    assert database.read(intents.late, both) == {}

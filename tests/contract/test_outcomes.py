@@ -22,7 +22,7 @@ from indelible_server.storage.tables import leases as lease_rows
 from indelible_server.storage.tables import writes
 from sqlalchemy import Connection
 from support.databases import until_someone_waits
-from support.edits import EVERYTHING, claim, edit, now, title
+from support.edits import EVERYTHING, claim, edit, now, title, work_off
 from support.intents import make_intent
 from support.outcomes import IDENTITY, acknowledge, conflicted, failed, verified
 from support.samples import add_items, make_catalog, store_item
@@ -93,7 +93,7 @@ def test_an_item_is_synced_by_a_verified_write_and_by_nothing_before(
     assert after.verified_at is not None
     assert unsynced(database, catalog) == 0
     assert live(database, item) == []
-    assert write_outcomes(database) == [intents.VERIFIED]
+    assert write_outcomes(database) == ["VERIFIED"]
     assert database.read(leases.count, catalog.catalog_id) == 0
 
 
@@ -216,8 +216,8 @@ def test_a_permanent_failure_waits_for_a_retry(database: Database, catalog: Cata
     assert after.due_at is None
     edit(database, catalog, title("newer"))
     assert claim(database, catalog) == []
-    assert database.write(item_rules.retry, catalog, EVERYTHING, {"LOCKED"}) == 0
-    assert database.write(item_rules.retry, catalog, EVERYTHING, {"CORRUPT"}) == 1
+    assert work_off(database, item_rules.retrial, catalog, EVERYTHING, {"LOCKED"}) == 0
+    assert work_off(database, item_rules.retrial, catalog, EVERYTHING, {"CORRUPT"}) == 1
     assert claimed(database, catalog).item.tags == {"title": "newer"}
 
 
@@ -229,7 +229,7 @@ def test_a_failure_drops_what_never_began_keeps_what_met_other_content_and_leave
     report = failed(mine, transient=True, not_carried_out=(untouched,), foreign=(foreign,))
     acknowledge(database, catalog, report)
     assert live(database, item) == [unknown]
-    assert write_outcomes(database) == [intents.FOREIGN]
+    assert write_outcomes(database) == ["FOREIGN"]
     assert database.read(leases.count, catalog.catalog_id) == 0
 
 
@@ -252,7 +252,7 @@ def test_a_file_with_other_content_is_given_back_and_its_old_bytes_are_kept(
     mine = claimed(database, catalog)
     assert acknowledge(database, catalog, GivenBack(mine, foreign=(intended(database, mine, b"1"),))) == 1
     assert live(database, item) == []
-    assert write_outcomes(database) == [intents.FOREIGN]
+    assert write_outcomes(database) == ["FOREIGN"]
     assert claimed(database, catalog).item.verified_at is None
 
 
@@ -344,7 +344,7 @@ def test_a_held_item_stays_held_when_an_edit_came_during_its_write(
 ) -> None:
     mine = claimed(database, catalog)
     edit(database, catalog, title("newer"))
-    store_item(database, item, state=ItemState.HELD, due_at=None)
+    store_item(database, item, state=ItemState.HELD, hold={"reason": "CHECKED_OUT"}, due_at=None)
     acknowledge(database, catalog, verified(mine))
     after = now(database, item)
     assert (after.state, after.due_at) == (ItemState.HELD, None)
@@ -374,7 +374,7 @@ def test_an_item_that_a_writer_has_in_hand_is_not_removed(
         intended(database, mine)
         database.write(leases.release, [mine])
     with pytest.raises(Unavailable) as caught:
-        database.write(item_rules.remove, catalog, EVERYTHING)
+        work_off(database, item_rules.removal, catalog, EVERYTHING)
     assert caught.value.reason == "CATALOG_BUSY"
     assert now(database, item) == item
 
@@ -387,7 +387,7 @@ def test_an_item_that_is_being_claimed_at_this_moment_is_not_removed(postgresql:
 
     def remove() -> None:
         try:
-            postgresql.write(item_rules.remove, catalog, EVERYTHING)
+            work_off(postgresql, item_rules.removal, catalog, EVERYTHING)
         except Unavailable as error:
             refused.append(error.reason)
 

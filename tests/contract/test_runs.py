@@ -27,7 +27,7 @@ from indelible_server.storage.tables import runs as run_rows
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 from support.databases import until_someone_waits
-from support.edits import all_items, claim, edit, now, title
+from support.edits import all_items, claim, edit, now, title, work_off
 from support.outcomes import acknowledge, conflicted, failed, verified
 from support.samples import add_items, make_catalog, store_item
 
@@ -151,7 +151,7 @@ def test_a_member_that_is_written_after_it_was_counted_is_not_counted_again(
     (broken,) = claim(database, catalog, run=run, limit=1)
     acknowledge(database, catalog, failed(broken, transient=False))
     again = Selection(ids=(broken.item.item_id,))
-    assert database.write(item_rules.retry, catalog, again, set()) == 1
+    assert work_off(database, item_rules.retrial, catalog, again, set()) == 1
     assert broken.item.item_id not in {each.item.item_id for each in claim(database, catalog, run=run)}
     (by_auto_sync,) = claim(database, catalog)
     acknowledge(database, catalog, verified(by_auto_sync))
@@ -297,7 +297,7 @@ def test_the_status_tells_what_is_kept(database: Database, catalog: Catalog) -> 
     status = database.read(sync.status, catalog)
     assert (status.text, status.activity) == ("2 of 3 not synchronized", Activity.IDLE)
     run = start(database, catalog)
-    database.write(writers.insert, "w", "host", 1)
+    database.write(writers.insert, "w", "host")
     (one, _two) = claim(database, catalog, "w", run=run)
     status = database.read(sync.status, catalog)
     assert (status.text, status.activity, status.in_flight) == ("Synchronizing: 0 of 2", Activity.SYNCING, 2)
@@ -308,7 +308,7 @@ def test_the_status_tells_what_is_kept(database: Database, catalog: Catalog) -> 
 def test_what_lies_on_a_read_only_root_is_not_said_to_be_synchronizing(database: Database, catalog: Catalog) -> None:
     edited(database, catalog, "a")
     make_read_only(database, catalog.roots[0].root_id)
-    database.write(writers.insert, "w", "host", 1)
+    database.write(writers.insert, "w", "host")
     database.write(sync.set_auto_sync, catalog, True)
     present_catalog = database.read(catalogs.get, catalog.catalog_id)
     assert present_catalog is not None

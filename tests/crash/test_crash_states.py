@@ -14,10 +14,10 @@ from indelible_server.files.plan import FilePlan
 from indelible_server.files.port import Root
 from indelible_server.files.settle import Outcome, settle
 from support.crash_states import Bench, Call, Disk, Sync, after, at_once
-from support.ways import PLACES, Way, contents, make_way, place_id
+from support.ways import ON_DISK, Place, Way, contents, make_way
 
 LONG = os.environ.get("INDELIBLE_LONG") == "1"
-STATES = 1 << 13 if LONG else 1 << 7
+STATES = 1 << 11 if LONG else 1 << 6
 """Up to so many versions of a file are gone through whole; of more, a sample of this size."""
 
 
@@ -49,17 +49,19 @@ class Trial:
         return Root(str(self.bench.folder))
 
 
-@pytest.fixture(params=PLACES, ids=place_id)
+@pytest.fixture(params=ON_DISK, ids=str)
 def trial(request: pytest.FixtureRequest, tmp_path: Path) -> Trial:
-    name, cannot = request.param
-    way = make_way(name, tmp_path / "library")
+    place: Place = request.param
+    way = make_way(place.way, tmp_path / "library")
     folder, store = tmp_path / "folder", tmp_path / "store"
     folder.mkdir()
     store.mkdir()
     # As a writer that comes later has it: from the store.
     plan = FilePlan.from_bytes(way.plan.to_bytes())
     return Trial(
-        Bench(folder, store, plan, way.old, exchange=not cannot, link="links" not in cannot), way, random.Random(4)
+        Bench(folder, store, plan, way.old, exchange=not place.lacks, link="links" not in place.lacks),
+        way,
+        random.Random(4),
     )
 
 
@@ -87,7 +89,7 @@ def test_i2_what_was_applied_is_durable(trial: Trial) -> None:
 def test_i2_settlement_survives_a_crash_of_its_own_and_is_durable(trial: Trial, record_property: Tell) -> None:
     """A kill behind each call of a write; while the rest is settled, a loss of power behind each call of that."""
     calls, start = trial.applied(), trial.bench.start
-    most = STATES if LONG else STATES >> 3
+    most = STATES >> 2
     seen: set[object] = set()
     for number in range(len(calls) + 1):
         done = calls[:number]
@@ -109,7 +111,7 @@ def test_i2_after_a_failed_fsync_settlement_writes_all_of_a_patch_again(trial: T
         if not (trial.way.plan.in_place and isinstance(call, Sync)):
             continue
         more, outcome = trial.settled(at_once(start, calls[:number]))
-        for disk in after(start, calls[:number], trial.dice, STATES >> 3):
+        for disk in after(start, calls[:number], trial.dice, STATES >> 2):
             for settled in after(disk, more, trial.dice, STATES):
                 assert settled.content(trial.way.plan.target) == trial.way.new
         assert outcome is Outcome.NEW

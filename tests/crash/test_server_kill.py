@@ -13,7 +13,7 @@ from typing import Any
 
 import grpc
 import pytest
-from indelible.v1 import item_pb2, item_service_pb2, sync_pb2
+from indelible.v1 import item_pb2, item_service_pb2, job_pb2, sync_pb2, sync_service_pb2
 from indelible_server.storage import tables
 from support import processes
 from support.client import Client, add, globs, set_tags
@@ -192,6 +192,34 @@ def test_a_run_goes_on_after_sigkill_and_counts_each_item_once(server: RunningSe
     assert (ended.id, ended.state) == (run.id, sync_pb2.RUN_STATE_COMPLETED)
     assert (ended.total_items, ended.done_items, ended.failed_items) == (FILES, FILES, 0)
     assert {seen(path).title for path in paths} == {"Run"}
+    nothing_is_left(server, paths)
+
+
+def test_an_undo_goes_on_after_sigkill_and_ends_as_it_should(server: RunningServer, paths: list[Path]) -> None:
+    """Killed in the middle of it, twice: every file is to the byte as it was, and stays so (I10)."""
+    client = Client(server.stubs())
+    client.edit(NAME, set_tags(title="Before"))
+    client.wait_synced(NAME)
+    before = [path.read_bytes() for path in paths]
+    client.switch(NAME, False)
+    client.edit(NAME, set_tags(title="After"), add("keywords", "new"))
+    run = client.sync(NAME)
+    client.switch(NAME, True)
+    job = client.stubs.sync.UndoRun(sync_service_pb2.UndoRunRequest(catalog=NAME, run_id=run.id)).job
+    until(lambda: rows(server, tables.intents))
+    server.kill()
+    server.start()
+    until(lambda: any(row.done for row in rows(server, tables.jobs) if row.kind == "UNDO"))
+    server.kill()
+    server.start()
+    client = Client(server.stubs())
+    ended = client.job(job.id)
+    assert (ended.state, ended.done_items, ended.failed_items) == (job_pb2.JOB_STATE_COMPLETED, FILES, 0)
+    # A file whose undo was settled after the kill is counted like any other.
+    assert ended.undo_counts.restored_items == FILES
+    client.wait_synced(NAME)
+    assert [path.read_bytes() for path in paths] == before
+    assert {item.tags.title for item in client.items(NAME)} == {"Before"}
     nothing_is_left(server, paths)
 
 

@@ -14,10 +14,9 @@ from indelible_server.files.port import Root
 from indelible_server.files.problems import FileProblem, Reason
 from indelible_server.files.settle import Outcome, settle
 from support.filesystems import BLOCK, Mounted, small_ext4
-from support.ways import PLACES, Way, contents, make_way
+from support.ways import WAYS, Way, contents, make_way
 
 Tell = Callable[[str, object], None]
-WAYS = [way for way, cannot in PLACES if not cannot]
 
 
 @pytest.fixture

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
-from support.client import Client
+from support.client import Client, Library
 from support.databases import Databases
+from support.photos import make_photos
 from support.server import RunningServer
 
 _numbers = itertools.count(1)
@@ -38,6 +41,20 @@ def client(server: RunningServer) -> Client:
 def name() -> str:
     """A catalog name that no other test uses."""
     return f"Archive {next(_numbers)}"
+
+
+@pytest.fixture
+def library(client: Client, name: str, tmp_path: Path) -> Library:
+    """Makes a folder of photos and an imported catalog of them."""
+
+    def make(number: int, *, name: str = name, folder: str = "photos", **settings: Any) -> tuple[str, list[Path]]:
+        paths = make_photos(tmp_path / folder, number)
+        client.create(name, tmp_path / folder, **settings)
+        job = client.import_files(name)
+        assert job.import_counts.added_items == number
+        return name, paths
+
+    return make
 
 
 def _running(server: RunningServer) -> Iterator[RunningServer]:

@@ -377,7 +377,7 @@ def test_after_a_stop_nothing_is_in_a_writers_hand(server: RunningServer, name: 
     client.wait(name, lambda status: status.unsynced_items < len(paths))
     assert server.stop() == 0
     database = Database(server.database_url, lock_dir=str(server.data))
-    for table in (tables.leases, tables.intents, tables.writers):
+    for table in (tables.leases, tables.intents, tables.writers, tables.hosts):
         assert database.read(lambda tx, table=table: tx.execute(sa.select(table)).all()) == [], table.name
     mine = tables.items.c.catalog_id == int(catalog_id)
     unsynced = sa.select(tables.items.c.path).where(mine, tables.items.c.unsynced_since.is_not(None))

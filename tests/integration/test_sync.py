@@ -12,29 +12,13 @@ from typing import Any
 import grpc
 import pytest
 from indelible.v1 import catalog_service_pb2, item_pb2, sync_pb2, sync_service_pb2, tags_pb2
-from support.client import Client, add, clear, globs, remove, set_tags
+from support.client import ALL, PATIENCE_S, Client, Library, add, clear, globs, remove, set_tags
 from support.contract import refusal, refused
 from support.photos import Seen, edit_outside, make_photos, pixels, seen, stray_files
 from support.server import RunningServer
 
 # File times are of the kernel's coarse clock, which lags behind by up to a tick.
 TICK_NS = 20_000_000
-
-Library = Callable[..., tuple[str, list[Path]]]
-
-
-@pytest.fixture
-def library(client: Client, name: str, tmp_path: Path) -> Library:
-    """Makes a folder of photos and an imported catalog of them."""
-
-    def make(number: int, *, name: str = name, folder: str = "photos", **settings: Any) -> tuple[str, list[Path]]:
-        paths = make_photos(tmp_path / folder, number)
-        client.create(name, tmp_path / folder, **settings)
-        job = client.import_files(name)
-        assert job.import_counts.added_items == number
-        return name, paths
-
-    return make
 
 
 def times(paths: list[Path]) -> list[int]:
@@ -179,7 +163,7 @@ def test_a_run_counts_what_fails_and_leaves_the_rest_alone(client: Client, libra
     reasons = {each.path: sync_pb2.FailureReason.Name(each.failure.reason) for each in listed.failures}
     assert reasons == {"p0001.jpg": "FAILURE_REASON_MISSING", "p0002.jpg": "FAILURE_REASON_NOT_A_FILE"}
     assert listed.total_size == 2
-    assert all(each.failure.message for each in listed.failures)
+    assert all("Put the file back and retry" in each.failure.message for each in listed.failures)
     failed = client.items(catalog, saved_search=item_pb2.SAVED_SEARCH_FAILED)
     assert [item.path for item in failed] == ["p0001.jpg", "p0002.jpg"]
     assert written([paths[0], paths[3]], "One") == [paths[0], paths[3]]
@@ -193,6 +177,43 @@ def test_a_file_that_became_damaged_is_left_alone_and_its_tags_go_beside_it(clie
     assert paths[0].read_bytes() == b"\xff\xd8\xff\xe0 damaged"
     assert "One" in (paths[0].parent / "p0000.xmp").read_text()
     assert client.item(catalog, "p0000.jpg").reader_note
+
+
+def test_failures_are_listed_counted_and_retried_by_their_reason(client: Client, library: Library) -> None:
+    catalog, paths = library(4)
+    client.edit(catalog, set_tags(title="One"))
+    for path in paths[:3]:
+        path.rename(path.with_suffix(".away"))
+    paths[2].mkdir()
+    assert client.sync(catalog).failed_items == 3
+    missing, not_a_file = sync_pb2.FAILURE_REASON_MISSING, sync_pb2.FAILURE_REASON_NOT_A_FILE
+
+    def listed(*reasons: Any, **page: Any) -> Any:
+        request = sync_service_pb2.ListFailuresRequest(catalog=catalog, reasons=reasons, **page)
+        return client.stubs.sync.ListFailures(request)
+
+    def retried(*reasons: Any) -> int:
+        request = sync_service_pb2.RetryFailuresRequest(catalog=catalog, reasons=reasons)
+        return int(client.stubs.sync.RetryFailures(request).retried)
+
+    assert [(each.reason, each.items) for each in listed().counts] == [(missing, 2), (not_a_file, 1)]
+    found = listed(missing)
+    assert [each.path for each in found.failures] == ["p0000.jpg", "p0001.jpg"]
+    assert (found.total_size, [each.reason for each in found.counts]) == (2, [missing])
+    assert {each.failure.attempts for each in found.failures} == {1}
+    assert not found.failures[0].failure.HasField("next_attempt_time")
+    first = listed(missing, page_size=1)
+    second = listed(missing, page_size=1, page_token=first.next_page_token)
+    assert [each.path for each in (*first.failures, *second.failures)] == ["p0000.jpg", "p0001.jpg"]
+    assert not second.next_page_token
+    for path in paths[:2]:
+        path.with_suffix(".away").rename(path)
+    assert retried(not_a_file) == 1
+    assert retried(missing) == 2
+    assert retried() == 0
+    run = client.sync(catalog)
+    assert (run.done_items, run.failed_items) == (2, 1)
+    assert written([paths[0], paths[1], paths[3]], "One") == [paths[0], paths[1], paths[3]]
 
 
 def test_a_failed_item_is_written_after_it_was_mended_and_retried(client: Client, library: Library) -> None:
@@ -506,7 +527,7 @@ def test_every_field_comes_back_from_the_file_as_it_was_set(client: Client, libr
     assert item.homes[0].tags == tags
 
 
-def test_a_run_of_thousands_of_edits_in_one_call_is_one_change(client: Client, library: Library) -> None:
+def test_a_call_on_hundreds_of_items_counts_each_once_and_is_one_call(client: Client, library: Library) -> None:
     number = 600
     catalog, _ = library(number)
     edited = client.edit(catalog, add("keywords", "many"), request_id="many")
@@ -514,6 +535,12 @@ def test_a_run_of_thousands_of_edits_in_one_call_is_one_change(client: Client, l
     assert client.edit(catalog, add("keywords", "many"), request_id="many") == edited
     assert client.status(catalog).unsynced_items == number
     assert {tuple(item.tags.keywords) for item in client.items(catalog, page_size=1000)} == {("many",)}
+    assert client.hold(catalog).held == number
+    assert client.status(catalog).held_items == number
+    assert client.release(catalog).released == number
+    assert client.remove(catalog, ALL, request_id="removed") == number
+    assert client.remove(catalog, ALL, request_id="removed") == number
+    assert client.status(catalog).total_items == 0
 
 
 # --- time, and several catalogs ---
@@ -592,7 +619,54 @@ def test_a_share_that_is_gone_waits_and_goes_on_when_it_is_back(client: Client, 
     assert (away_again / "p0000.jpg").read_bytes() == b"another share is mounted here"
 
 
+@pytest.mark.parametrize("server", ["sqlite"], indirect=True)  # the same on both
+def test_a_share_that_goes_during_a_run_fails_nothing_and_the_run_goes_on_when_it_is_back(
+    client: Client, name: str, tmp_path: Path
+) -> None:
+    """In the middle of a batch: one folder is taken away; the other is emptied, while who has it open still sees it."""
+    number = 80
+    moved, emptied, away = tmp_path / "moved", tmp_path / "emptied", tmp_path / "away"
+    away.mkdir()
+    for root in (moved, emptied):
+        make_photos(root / "2024", number)
+        client.create(f"{name} {root.name}", root)
+        client.import_files(f"{name} {root.name}")
+        client.edit(f"{name} {root.name}", set_tags(title="One"))
+    parts = (".indelible-root", "2024")
+    for root in (moved, emptied):
+        paths = sorted((root / "2024").iterdir())
+        before = times(paths)
+        client.start(f"{name} {root.name}")
+        until(lambda paths=paths, before=before: times(paths) != before)
+        for part in parts if root is emptied else ():
+            (root / part).rename(away / part)
+        if root is moved:
+            root.rename(tmp_path / "elsewhere")
+    for root in (moved, emptied):
+        status = client.wait(f"{name} {root.name}", lambda status: status.activity == sync_pb2.ACTIVITY_WAITING)
+        assert [wait.reason for wait in status.waits] == [sync_pb2.WAIT_REASON_STORAGE_OFFLINE]
+        assert status.waits[0].items == status.unsynced_items > 0
+        assert (status.failed_items, status.run.state) == (0, sync_pb2.RUN_STATE_RUNNING)
+    (tmp_path / "elsewhere").rename(moved)
+    for part in reversed(parts):
+        (away / part).rename(emptied / part)
+    for root in (moved, emptied):
+        run = client.wait_run(f"{name} {root.name}")
+        assert (run.state, run.done_items, run.failed_items) == (sync_pb2.RUN_STATE_COMPLETED, number, 0)
+        paths = sorted((root / "2024").iterdir())
+        assert written(paths, "One") == paths
+        assert len(paths) == number
+
+
 # --- helpers ---
+
+
+def until(reached: Callable[[], bool]) -> None:
+    """Return when something on the disk has come about."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not reached():
+        assert time.monotonic() < deadline, "not reached"
+        time.sleep(0.001)
 
 
 @contextlib.contextmanager

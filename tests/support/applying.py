@@ -2,7 +2,7 @@
 
 python -m support.applying FOLDER GO
 
-It forks a child for each line of its input (the name of a file with a plan, and what the file system cannot do). The
+It forks a child for each line of its input (the name of a file with a plan, and what the file system lacks). The
 child waits for a byte from the descriptor GO, by when strace has it, and applies the plan.
 """
 
@@ -52,11 +52,10 @@ class Ending:
 
 
 class Applier:
-    """Applies plans to files of its folder in processes of their own, under strace."""
+    """Applies plans to files of a folder in processes of their own, under strace."""
 
-    def __init__(self, scratch: Path) -> None:
-        self.folder = scratch / "folder"
-        self.folder.mkdir()
+    def __init__(self, folder: Path, scratch: Path) -> None:
+        self.folder = folder
         self._log, self._plan = scratch / "strace", scratch / "plan"
         go, self._go = os.pipe()
         self._process = subprocess.Popen(
@@ -79,9 +78,9 @@ class Applier:
         self._process.communicate()
         os.close(self._go)
 
-    def points(self, plan: FilePlan, cannot: str = "") -> list[Point]:
+    def points(self, plan: FilePlan, lacks: str = "") -> list[Point]:
         """Apply a plan undisturbed; gives all its system calls."""
-        assert self.apply(plan, cannot=cannot) == Ending(killed=False)
+        assert self.apply(plan, lacks=lacks) == Ending(killed=False)
         counts: Counter[str] = Counter()
         found = []
         for shown, call in _CALL.findall(self._log.read_text()):
@@ -90,10 +89,10 @@ class Applier:
         # The first is the one that waited for strace, the last two say how it went.
         return [point for point in found if point.call not in ("read", "write", "exit_group")]
 
-    def apply(self, plan: FilePlan, fault: str = "", point: Point | None = None, cannot: str = "") -> Ending:
+    def apply(self, plan: FilePlan, fault: str = "", point: Point | None = None, lacks: str = "") -> Ending:
         """Apply a plan with a fault (in strace's words) at a system call, or undisturbed."""
         self._plan.write_bytes(plan.to_bytes())
-        self._say(f"{self._plan}\t{cannot}")
+        self._say(f"{self._plan}\t{lacks}")
         child = self._heard()
         command = ["strace", "-y", "-p", child, "-o", os.fspath(self._log)]
         if point is not None:
@@ -120,11 +119,11 @@ class Applier:
 
 def _serve(folder: str, go: int) -> None:
     for line in sys.stdin:
-        plan, cannot = line.rstrip("\n").split("\t")
+        plan, lacks = line.rstrip("\n").split("\t")
         heard, said = os.pipe()
         child = os.fork()
         if child == 0:
-            _child(folder, go, said, Path(plan), cannot)
+            _child(folder, go, said, Path(plan), lacks)
         os.close(said)
         with os.fdopen(heard) as answer:
             text = answer.read()
@@ -134,12 +133,12 @@ def _serve(folder: str, go: int) -> None:
         print(text or json.dumps({"killed": True}), flush=True)
 
 
-def _child(folder: str, go: int, said: int, plan_file: Path, cannot: str) -> None:
+def _child(folder: str, go: int, said: int, plan_file: Path, lacks: str) -> None:
     port._LIBC.prctl(_PR_SET_PTRACER, _ANYONE, 0, 0, 0)
     plan = FilePlan.from_bytes(plan_file.read_bytes())
-    if cannot:
+    if lacks:
         port._LIBC = object()  # type: ignore[assignment]  # no renameat2
-    if "links" in cannot:
+    if "links" in lacks:
         os.link = _no_links
     os.write(1, f"{os.getpid()}\n".encode())
     os.read(go, 1)

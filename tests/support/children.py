@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from indelible_server.domain import changes
-from indelible_server.storage import catalogs, migrate
+from indelible_server.files import media
+from indelible_server.roots import Roots
+from indelible_server.storage import catalogs, leases, migrate, writers
 from indelible_server.storage.catalogs import Catalog
 from indelible_server.storage.database import Database, touch
+from indelible_server.writeback import pipeline
 
 from support.edits import answer, edit, request, title
 from support.programs import Lines
@@ -90,6 +93,33 @@ def wake(database: Database, catalog_id: str) -> None:
     """Wake those who wait for a catalog, once."""
     database.write(touch, int(catalog_id))
     _wait_for_the_end("committed")
+
+
+def stall_before_the_write(database: Database, catalog_id: str) -> None:
+    """A writer of another host that stops itself when it has asked for its lease for the last time."""
+    ask = pipeline.AtRoot._asking
+
+    def ask_and_stall(at_root: Any, claim: Any) -> Any:
+        def asked() -> bool:
+            is_ours = ask(at_root, claim)()
+            _stall()
+            return is_ours
+
+        return asked
+
+    pipeline.AtRoot._asking = ask_and_stall  # type: ignore[method-assign] # this process ends with the test
+    media.grants_leases = lambda _device: False  # as on a share
+    database.write(writers.insert, "late", "another host")
+    catalog = _catalog(database, catalog_id)
+    claims = database.write(leases.claim_due, catalog.catalog_id, "late", None, 1)
+    assert claims
+    written = pipeline.Pipeline(database, "another host", Roots(), begin=lambda _claim: None, may_go_on=lambda: True)
+    written.write(catalog, claims)
+
+
+def _stall() -> None:
+    print("stalls", flush=True)
+    signal.raise_signal(signal.SIGSTOP)
 
 
 def _catalog(database: Database, catalog_id: str) -> Catalog:

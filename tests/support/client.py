@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -23,9 +24,11 @@ from indelible.v1 import (
 
 from support.server import Stubs, fresh_id
 
-PATIENCE_S = 45
+PATIENCE_S = 600 if os.environ.get("INDELIBLE_LONG") else 45
 ALL = item_pb2.Selection(all=True)
 Status = Any
+Library = Callable[..., tuple[str, list[Path]]]
+"""Makes a folder of that many photos and an imported catalog of them; gives its name and their paths."""
 
 
 class Client:
@@ -79,9 +82,9 @@ class Client:
         """One item, with what its file holds."""
         return self.stubs.items.GetItem(item_service_pb2.GetItemRequest(catalog=catalog, path=path)).item
 
-    def remove(self, catalog: str, selection: Any) -> int:
+    def remove(self, catalog: str, selection: Any, request_id: str = "") -> int:
         """Take items out of the catalog."""
-        request = item_service_pb2.RemoveItemsRequest(catalog=catalog, selection=selection)
+        request = item_service_pb2.RemoveItemsRequest(catalog=catalog, selection=selection, request_id=request_id)
         return int(self.stubs.items.RemoveItems(request).removed)
 
     def status(self, catalog: str) -> Status:
@@ -105,6 +108,33 @@ class Client:
     def cancel(self, catalog: str, run_id: str = "") -> Any:
         """End a run."""
         return self.stubs.sync.CancelRun(sync_service_pb2.CancelRunRequest(catalog=catalog, run_id=run_id)).run
+
+    def resolve(self, catalog: str, side: str, *fields: str, selection: Any = ALL, **settings: Any) -> Any:
+        """Decide conflicts for "CATALOG" or "FILE"."""
+        resolution = sync_pb2.ConflictResolution.Value(f"CONFLICT_RESOLUTION_{side}")
+        request = sync_service_pb2.ResolveConflictsRequest(
+            catalog=catalog, selection=selection, resolution=resolution, fields=fields, **settings
+        )
+        return self.stubs.sync.ResolveConflicts(request)
+
+    def hold(self, catalog: str, selection: Any = ALL, reason: str = "CHECKED_OUT", note: str = "") -> Any:
+        """Keep items from being written."""
+        number = item_pb2.HoldReason.Value(f"HOLD_REASON_{reason}")
+        request = sync_service_pb2.HoldItemsRequest(catalog=catalog, selection=selection, reason=number, note=note)
+        return self.stubs.sync.HoldItems(request)
+
+    def release(self, catalog: str, selection: Any = ALL) -> Any:
+        """Let held items be written again."""
+        return self.stubs.sync.ReleaseItems(sync_service_pb2.ReleaseItemsRequest(catalog=catalog, selection=selection))
+
+    def history(self, catalog: str, path: str) -> Sequence[Any]:
+        """What happened to an item, newest first."""
+        request = item_service_pb2.ListHistoryRequest(catalog=catalog, path=path)
+        return self.stubs.items.ListHistory(request).entries
+
+    def edits(self, catalog: str, path: str) -> Sequence[Any]:
+        """The edits among what happened to an item, newest first."""
+        return [entry for entry in self.history(catalog, path) if not entry.HasField("write")]
 
     def runs(self, catalog: str) -> Sequence[Any]:
         """The runs, newest first."""

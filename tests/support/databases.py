@@ -39,12 +39,20 @@ class Databases:
     def stop(self) -> None:
         """Stop the PostgreSQL server if it was started."""
         if self._server is not None:
-            # At once: what is in it is thrown away.
-            postmaster = self._server.get_postmaster_info().process
-            postmaster.send_signal(signal.SIGQUIT)
-            postmaster.wait(timeout=10)
+            # What is in it is thrown away.
+            self.lose_postgresql()
             self._server.cleanup()
             shutil.rmtree(self._server.pgdata.parent)
+
+    def lose_postgresql(self) -> None:
+        """What `pg_ctl stop -m immediate` does: all connections are cut, and it has to recover when it is back."""
+        postmaster = self._server.get_postmaster_info().process
+        postmaster.send_signal(signal.SIGQUIT)
+        postmaster.wait(timeout=10)
+
+    def bring_postgresql_back(self) -> None:
+        """Start it again, at the same address."""
+        self._server.ensure_postgres_running()
 
     def _fresh_sqlite(self, folder: Path) -> str:
         template = self._folder / "template.sqlite"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
+from indelible_server.domain.bulk import ITEMS_A_PART, Bulk
 from indelible_server.domain.changes import Attribution, Edited, EditRequest, edit_tags
 from indelible_server.domain.edits import Edit
 from indelible_server.storage import items, leases
@@ -15,6 +17,7 @@ from indelible_server.storage.ids import new_id
 from indelible_server.storage.item import Item
 from indelible_server.storage.items import SavedSearch, Selection
 from indelible_server.storage.leases import Claim
+from indelible_server.storage.parts import parts
 from indelible_server.storage.requests import RequestKey
 from indelible_server.storage.runs import Run
 
@@ -50,6 +53,12 @@ def edit(database: Database, catalog: Catalog, *edits: Edit, items: list[Item] |
     """Edit these items, or all."""
     selection = EVERYTHING if items is None else Selection(ids=tuple(item.item_id for item in items))
     return Edited(**json.loads(edit_tags(database, request(catalog, list(edits), selection, **more), answer)))
+
+
+def work_off(database: Database, begin: Callable[..., Bulk], catalog: Catalog, *arguments: Any) -> int:
+    """Carry out a call over many items, part by part; for how many it did something."""
+    bulk = database.read(begin, catalog, *arguments)
+    return sum(database.write(bulk.part, some) for some in parts(bulk.ids, ITEMS_A_PART))
 
 
 def claim(

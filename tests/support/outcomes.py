@@ -33,4 +33,7 @@ def failed(claim: Claim, *, transient: bool, **values: Any) -> Failed:
 
 def conflicted(claim: Claim) -> Conflicted:
     """File and catalog changed the title, and the policy is HOLD."""
-    return Conflicted(claim, [{"field": "title", "ours": "o", "theirs": "t"}])
+    return Conflicted(
+        verified(claim, homes={"embedded": {"title": "theirs"}}),
+        [{"field": "title", "base": None, "theirs": "theirs"}],
+    )

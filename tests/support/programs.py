@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import queue
+import signal
 import socket
 import subprocess
 import threading
@@ -78,6 +79,16 @@ class Lines:
         if not line:
             raise AssertionError(f"ended with {self._process.wait()}: {''.join(self._errors)}")
         return line
+
+    @property
+    def pid(self) -> int:
+        """The program's process id."""
+        return self._process.pid
+
+    def go_on(self) -> None:
+        """Let a program that has stopped itself do the rest, and return when it has ended well."""
+        self._process.send_signal(signal.SIGCONT)
+        assert self._process.wait(timeout=PATIENCE_S) == 0, "".join(self._errors)
 
     def _read_lines(self) -> None:
         assert self._process.stdout is not None

@@ -120,10 +120,19 @@ def _serve(gate_name: str) -> None:
                 pass
             began, missing = time.monotonic_ns(), False
             try:
-                go()
+                _persevere(go)
             except FileNotFoundError:
                 missing = True
             print(json.dumps(asdict(Made(began, time.monotonic_ns(), missing))), flush=True)
+
+
+def _persevere(go: Callable[[], None]) -> None:
+    """Do it as soon as it may be done: a share refuses to replace a file that someone has open."""
+    while True:
+        try:
+            return go()
+        except PermissionError:
+            time.sleep(0.0001)
 
 
 def _renames(edit: Edit, content: bytes | None) -> Callable[[], None]:

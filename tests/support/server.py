@@ -22,6 +22,8 @@ from indelible.v1.library_service_pb2_grpc import LibraryServiceStub
 from indelible.v1.remote_service_pb2_grpc import RemoteServiceStub
 from indelible.v1.sync_service_pb2_grpc import SyncServiceStub
 
+from support.programs import Lines
+
 READY = "indelibled ready on "
 
 
@@ -137,6 +139,14 @@ class RunningServer:
     def _collect(self, process: subprocess.Popen[str]) -> None:
         assert process.stderr is not None
         self.log.extend(process.stderr)
+
+
+def writer_host(data: Path, database_url: str, *roots: str, writers: int = 1) -> Lines:
+    """`indelibled writer`, with roots elsewhere (ID=PATH). It is killed at the end of the `with`."""
+    command = [sys.executable, "-P", "-m", "indelible_server.main", "writer", "--data", data]
+    command += ["--database", database_url, "--writers", str(writers)]
+    command += [word for root in roots for word in ("--root", root)]
+    return Lines(command, data.parent)
 
 
 def fresh_id() -> str:

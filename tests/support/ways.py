@@ -116,12 +116,28 @@ _WAYS: Mapping[str, tuple[Mode, Callable[[Library], FilePlan]]] = {
     "remove": (Mode.REMOVE, _remove),
 }
 
-Place = tuple[str, str]
-PLACES: list[Place] = [
-    *[(way, "") for way in _WAYS],
-    *[(way, cannot) for way in ("replace", "create", "remove") for cannot in ("no exchange", "no exchange, no links")],
+WAYS = tuple(_WAYS)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A way of writing, on a disk that may lack something, or on a share of this character."""
+
+    way: str
+    lacks: str = ""
+    share: str = ""
+
+    def __str__(self) -> str:
+        lacks = f"no {self.lacks}" if self.lacks else ""
+        return ", ".join(part for part in (self.way, lacks, self.share) if part)
+
+
+ON_DISK = [
+    *[Place(way) for way in _WAYS],
+    *[Place(way, lacks) for way in ("replace", "create", "remove") for lacks in ("exchange", "exchange nor links")],
 ]
 """Each way, and those of them that depend on it also where the file system cannot do something."""
+ON_SHARES = [Place(way, share=share) for share in ("smb", "nfs") for way in _WAYS]
 
 
 def make_way(name: str, folder: Path) -> Way:
@@ -139,8 +155,3 @@ def make_way(name: str, folder: Path) -> Way:
 def _made(plan: FilePlan, old: bytes) -> bytes:
     pieces = (piece if isinstance(piece, bytes) else old[piece.offset :][: piece.length] for piece in plan.pieces())
     return b"".join(pieces)
-
-
-def place_id(place: Place) -> str:
-    """A way and what cannot be done there, for people."""
-    return ", ".join(part for part in place if part)

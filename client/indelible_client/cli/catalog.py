@@ -147,4 +147,28 @@ def _text(catalog: catalog_pb2.Catalog) -> str:
             f"{formats.count(root.unsynced_items)} not synchronized",
         ]
         lines.append(f"{'root ' + root.id:{width}} {root.path} ({', '.join(notes)})")
+        if root.HasField("capabilities"):
+            lines.append(f"{'':{width}} {_storage(root)}")
     return "\n".join(lines)
+
+
+def _storage(root: catalog_pb2.Root) -> str:
+    """Say what the storage of a root can do, as tried when it was approved."""
+    can = root.capabilities
+    name = can.filesystem or "unknown filesystem"
+    if root.read_only:
+        return name
+    abilities = {
+        "writing": can.writable,
+        "replace": can.replace,
+        "exchange": can.exchange,
+        "hard links": can.hard_links,
+        "fsync": can.durable,
+        "write leases": can.write_lease,
+        "extended attributes": can.xattrs,
+        "owners": can.owner,
+        "upper and lower case": can.case_sensitive,
+    }
+    lacks = [ability for ability, there in abilities.items() if not there]
+    times = f"times to {can.time_resolution.ToTimedelta().total_seconds():g} s" if can.time_resolution.seconds else ""
+    return "; ".join(filter(None, [name, f"no {', '.join(lacks)}" if lacks else "all abilities", times]))

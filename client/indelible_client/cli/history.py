@@ -17,12 +17,15 @@ def _what(entry: item_pb2.HistoryEntry) -> str:
     if not entry.HasField("write"):
         return "edited"
     write = entry.write
-    return f"{formats.word(write, 'method')}, {formats.word(write, 'outcome')}, write {write.id}"
+    parts = [formats.word(write, "method"), formats.word(write, "outcome"), f"write {write.id}"]
+    parts += [f"run {entry.run_id}"] if entry.run_id else []
+    parts += [] if write.undoable else ["can't be undone any more"]
+    return ", ".join(parts)
 
 
 COLUMNS: Columns[item_pb2.HistoryEntry] = {
     "TIME": lambda entry: formats.when(entry.time),
-    "WHO": lambda entry: entry.on_behalf_of or entry.principal,
+    "WHO": lambda entry: entry.on_behalf_of or entry.principal or "the server",
     "SOURCE": lambda entry: entry.source,
     "WHAT": _what,
     "CHANGES": lambda entry: formats.differences(entry.diff),

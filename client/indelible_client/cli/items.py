@@ -90,8 +90,8 @@ def _text(item: item_pb2.Item) -> str:
     lines = [item.path, f"state: {state(item)}"]
     if item.HasField("failure"):
         lines.append(f"failure: {formats.failure(item.failure)}")
-    if item.HasField("hold") and item.hold.note:
-        lines.append(f"held: {item.hold.note}")
+    if item.HasField("hold"):
+        lines.append(_held(item.hold))
     if item.reader_note:
         lines.append(f"note: {item.reader_note}")
     shape = f"{item.width} x {item.height}" if item.HasField("width") else ""
@@ -104,6 +104,15 @@ def _text(item: item_pb2.Item) -> str:
     for conflict in item.conflicts:
         lines += ["", f"conflict in {conflict.field}", *(f"  {line}" for line in conflict_sides(conflict))]
     return "\n".join(lines)
+
+
+def _held(hold: item_pb2.Hold) -> str:
+    who = hold.on_behalf_of or hold.held_by
+    since = formats.when(hold.hold_time)
+    text = (
+        f"held: {formats.word(hold, 'reason')}" + (f" by {who}" if who else "") + (f" since {since}" if since else "")
+    )
+    return f"{text}: {hold.note}" if hold.note else text
 
 
 def conflict_sides(conflict: item_pb2.Conflict) -> list[str]:

@@ -31,6 +31,8 @@ _HINTS = {
     "ITEM_NOT_FOUND": "`indelible items NAME` shows the paths.",
     "STALE_REVISION": "Someone else changed it meanwhile. Look at it, then do it again.",
     "WRITE_NOT_FOUND": "`indelible history NAME PATH` shows the writes.",
+    "UNDO_EXPIRED": "`indelible history NAME PATH` shows which writes can still be undone.",
+    "RUN_NOT_FOUND": "`indelible history NAME PATH` shows the runs behind the writes of an item.",
     "RUN_ACTIVE": "Wait for it with `indelible sync start NAME --wait`.",
     "JOB_NOT_FOUND": "`indelible job list` shows the jobs.",
     "JOB_RUNNING": "Watch it: `indelible job watch {job_id}`; stop it: `indelible job cancel {job_id}`.",

@@ -100,7 +100,9 @@ def _follow_job(session: Session, job: job_pb2.Job, *, every_snapshot: bool) -> 
 def job_text(job: job_pb2.Job) -> str:
     """Say how a job ended, what came of it, and its first problems."""
     completed = job.state == job_pb2.JOB_STATE_COMPLETED
-    results = [formats.job_counts(job) or formats.count(job.done_items, "item")]
+    # What came of an undo takes more words than its counts have.
+    in_words = job.message.rstrip(".") if completed and job.kind == job_pb2.JOB_KIND_UNDO else ""
+    results = [in_words or formats.job_counts(job) or formats.count(job.done_items, "item")]
     if job.failed_items:
         results.append(f"{job.failed_items:,} failed")
     if job.message and not completed:

@@ -10,6 +10,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from indelible.v1 import library_pb2 as _library_pb2
 from indelible.v1 import policy_pb2 as _policy_pb2
 from indelible.v1 import sync_pb2 as _sync_pb2
 import builtins as _builtins
@@ -171,6 +172,7 @@ class Root(_message.Message):
     ONLINE_FIELD_NUMBER: _builtins.int
     OFFLINE_SINCE_FIELD_NUMBER: _builtins.int
     UNSYNCED_ITEMS_FIELD_NUMBER: _builtins.int
+    CAPABILITIES_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """id is in the folder's marker file `.indelible-root`, so that an unmounted or swapped share is noticed."""
     path: _builtins.str
@@ -187,6 +189,10 @@ class Root(_message.Message):
     def offline_since(self) -> _timestamp_pb2.Timestamp:
         """offline_since is when it was found gone. Unset: it is online."""
 
+    @_builtins.property
+    def capabilities(self) -> _library_pb2.RootCapabilities:
+        """capabilities are what its storage could do when it was approved. Unset: not tried, by an older server."""
+
     def __init__(
         self,
         *,
@@ -196,10 +202,11 @@ class Root(_message.Message):
         online: _builtins.bool = ...,
         offline_since: _timestamp_pb2.Timestamp | None = ...,
         unsynced_items: _builtins.int = ...,
+        capabilities: _library_pb2.RootCapabilities | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["offline_since", b"offline_since"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["capabilities", b"capabilities", "offline_since", b"offline_since"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "offline_since", b"offline_since", "online", b"online", "path", b"path", "read_only", b"read_only", "unsynced_items", b"unsynced_items"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["capabilities", b"capabilities", "id", b"id", "offline_since", b"offline_since", "online", b"online", "path", b"path", "read_only", b"read_only", "unsynced_items", b"unsynced_items"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -531,9 +531,11 @@ class HistoryEntry(_message.Message):
     on_behalf_of: _builtins.str
     """on_behalf_of is the person for whom it was done. Empty: the principal itself."""
     source: _builtins.str
-    """source is where the values came from: "EDIT", "RESCAN", "IMPORT", "UNDO", or "PULL:NAME" with the remote's name."""
+    """source is where the values came from: "EDIT", "RESCAN", "IMPORT", "UNDO", or "PULL:NAME" with the remote's name.
+    Of a write: "UNDO" for one that took another back, else "EDIT", whatever the edit itself came from.
+    """
     run_id: _builtins.str
-    """run_id is the one-time run that it belongs to. Empty: none."""
+    """run_id is the one-time run that it belongs to, which UndoRun takes. Empty: none."""
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
         """time is when it happened."""

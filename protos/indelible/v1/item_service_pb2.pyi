@@ -545,7 +545,8 @@ class UndoWriteRequest(_message.Message):
     """catalog is the id or the unique name of the catalog."""
     write_id: _builtins.str
     """write_id is the write to undo (FileWrite.id), for a selection of one item; an unknown one is refused with
-    WRITE_NOT_FOUND, one whose data is not kept any more with UNDO_EXPIRED. Empty: the last write of each item.
+    WRITE_NOT_FOUND, one whose data is not kept any more with UNDO_EXPIRED. That of an undo brings back what it took
+    away. Empty: of each item the last write that has not been undone.
     """
     request_id: _builtins.str
     """request_id makes the call safe to repeat for 7 days. Empty: not deduplicated."""

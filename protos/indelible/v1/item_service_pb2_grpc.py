@@ -123,7 +123,10 @@ class ItemServiceServicer(object):
 
     def UndoWrite(self, request, context):
         """UndoWrite restores what files held before a write, as a job, and sets those tags to it in the catalog, so that
-        auto-sync does not write them again. Role: operator.
+        auto-sync does not write them again. It is asked for, and so carried out also while auto-sync is PAUSED; PauseSync
+        and CancelJob end it. A file that nobody has written since gets its very bytes back; another one its values, field
+        by field, but for those that someone else has changed since. Edits of those tags that came before the call go with
+        the write, later ones stand. Role: operator.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -52,7 +52,10 @@ class ItemServiceStub:
     """
     UndoWrite: _grpc.UnaryUnaryMultiCallable[_item_service_pb2.UndoWriteRequest, _item_service_pb2.UndoWriteResponse]
     """UndoWrite restores what files held before a write, as a job, and sets those tags to it in the catalog, so that
-    auto-sync does not write them again. Role: operator.
+    auto-sync does not write them again. It is asked for, and so carried out also while auto-sync is PAUSED; PauseSync
+    and CancelJob end it. A file that nobody has written since gets its very bytes back; another one its values, field
+    by field, but for those that someone else has changed since. Edits of those tags that came before the call go with
+    the write, later ones stand. Role: operator.
     """
 
 @_typing.type_check_only
@@ -79,7 +82,10 @@ class ItemServiceAsyncStub(ItemServiceStub):
     """
     UndoWrite: _aio.UnaryUnaryMultiCallable[_item_service_pb2.UndoWriteRequest, _item_service_pb2.UndoWriteResponse]  # type: ignore[assignment]
     """UndoWrite restores what files held before a write, as a job, and sets those tags to it in the catalog, so that
-    auto-sync does not write them again. Role: operator.
+    auto-sync does not write them again. It is asked for, and so carried out also while auto-sync is PAUSED; PauseSync
+    and CancelJob end it. A file that nobody has written since gets its very bytes back; another one its values, field
+    by field, but for those that someone else has changed since. Edits of those tags that came before the call go with
+    the write, later ones stand. Role: operator.
     """
 
 class ItemServiceServicer:
@@ -138,7 +144,10 @@ class ItemServiceServicer:
         context: _ServicerContext,
     ) -> _typing.Union[_item_service_pb2.UndoWriteResponse, _abc.Awaitable[_item_service_pb2.UndoWriteResponse]]:
         """UndoWrite restores what files held before a write, as a job, and sets those tags to it in the catalog, so that
-        auto-sync does not write them again. Role: operator.
+        auto-sync does not write them again. It is asked for, and so carried out also while auto-sync is PAUSED; PauseSync
+        and CancelJob end it. A file that nobody has written since gets its very bytes back; another one its values, field
+        by field, but for those that someone else has changed since. Edits of those tags that came before the call go with
+        the write, later ones stand. Role: operator.
         """
 
 def add_ItemServiceServicer_to_server(servicer: ItemServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -363,7 +363,7 @@ class UndoCounts(_message.Message):
     CHANGED_ITEMS_FIELD_NUMBER: _builtins.int
     EXPIRED_ITEMS_FIELD_NUMBER: _builtins.int
     restored_items: _builtins.int
-    """restored_items hold again what they held before the write."""
+    """restored_items hold again what they held before the write. Items without such a write are in none of these counts."""
     changed_items: _builtins.int
     """changed_items were changed since by someone else in the same fields; those fields were left alone."""
     expired_items: _builtins.int

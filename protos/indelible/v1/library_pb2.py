@@ -22,22 +22,23 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from indelible.v1 import policy_pb2 as indelible_dot_v1_dot_policy__pb2
 from indelible.v1 import sync_pb2 as indelible_dot_v1_dot_sync__pb2
 from indelible.v1 import tags_pb2 as indelible_dot_v1_dot_tags__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aindelible/v1/library.proto\x12\x0cindelible.v1\x1a\x19indelible/v1/policy.proto\x1a\x17indelible/v1/sync.proto\x1a\x17indelible/v1/tags.proto\"\xc3\x01\n\x10RootCapabilities\x12\x0f\n\x07root_id\x18\x01 \x01(\t\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x0e\n\x06online\x18\x03 \x01(\x08\x12\x10\n\x08writable\x18\x04 \x01(\x08\x12\x0f\n\x07replace\x18\x05 \x01(\x08\x12\x13\n\x0bkernel_copy\x18\x06 \x01(\x08\x12\x13\n\x0bwrite_lease\x18\x07 \x01(\x08\x12\x0e\n\x06xattrs\x18\x08 \x01(\x08\x12\x12\n\nfilesystem\x18\t \x01(\t\x12\x0f\n\x07writers\x18\n \x01(\x05\"\xb2\x01\n\x12\x46ormatCapabilities\x12\x0e\n\x06\x66ormat\x18\x01 \x01(\t\x12\x12\n\nextensions\x18\x02 \x03(\t\x12&\n\x04mode\x18\x03 \x01(\x0e\x32\x18.indelible.v1.FormatMode\x12*\n\x07methods\x18\x04 \x03(\x0e\x32\x19.indelible.v1.WriteMethod\x12\x16\n\x0esidecar_fields\x18\x05 \x03(\t\x12\x0c\n\x04note\x18\x06 \x01(\t\"_\n\nTagsRecord\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0f\n\x07root_id\x18\x02 \x01(\t\x12 \n\x04tags\x18\x03 \x01(\x0b\x32\x12.indelible.v1.Tags\x12\x10\n\x08revision\x18\x04 \x01(\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aindelible/v1/library.proto\x12\x0cindelible.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x19indelible/v1/policy.proto\x1a\x17indelible/v1/sync.proto\x1a\x17indelible/v1/tags.proto\"\xd5\x02\n\x10RootCapabilities\x12\x0f\n\x07root_id\x18\x01 \x01(\t\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x0e\n\x06online\x18\x03 \x01(\x08\x12\x10\n\x08writable\x18\x04 \x01(\x08\x12\x0f\n\x07replace\x18\x05 \x01(\x08\x12\x13\n\x0bkernel_copy\x18\x06 \x01(\x08\x12\x13\n\x0bwrite_lease\x18\x07 \x01(\x08\x12\x0e\n\x06xattrs\x18\x08 \x01(\x08\x12\x12\n\nfilesystem\x18\t \x01(\t\x12\x0f\n\x07writers\x18\n \x01(\x05\x12\x10\n\x08\x65xchange\x18\x0b \x01(\x08\x12\x12\n\nhard_links\x18\x0c \x01(\x08\x12\x0f\n\x07\x64urable\x18\r \x01(\x08\x12\r\n\x05owner\x18\x0e \x01(\x08\x12\x16\n\x0e\x63\x61se_sensitive\x18\x0f \x01(\x08\x12\x32\n\x0ftime_resolution\x18\x10 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xb2\x01\n\x12\x46ormatCapabilities\x12\x0e\n\x06\x66ormat\x18\x01 \x01(\t\x12\x12\n\nextensions\x18\x02 \x03(\t\x12&\n\x04mode\x18\x03 \x01(\x0e\x32\x18.indelible.v1.FormatMode\x12*\n\x07methods\x18\x04 \x03(\x0e\x32\x19.indelible.v1.WriteMethod\x12\x16\n\x0esidecar_fields\x18\x05 \x03(\t\x12\x0c\n\x04note\x18\x06 \x01(\t\"_\n\nTagsRecord\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0f\n\x07root_id\x18\x02 \x01(\t\x12 \n\x04tags\x18\x03 \x01(\x0b\x32\x12.indelible.v1.Tags\x12\x10\n\x08revision\x18\x04 \x01(\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'indelible.v1.library_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ROOTCAPABILITIES']._serialized_start=122
-  _globals['_ROOTCAPABILITIES']._serialized_end=317
-  _globals['_FORMATCAPABILITIES']._serialized_start=320
-  _globals['_FORMATCAPABILITIES']._serialized_end=498
-  _globals['_TAGSRECORD']._serialized_start=500
-  _globals['_TAGSRECORD']._serialized_end=595
+  _globals['_ROOTCAPABILITIES']._serialized_start=154
+  _globals['_ROOTCAPABILITIES']._serialized_end=495
+  _globals['_FORMATCAPABILITIES']._serialized_start=498
+  _globals['_FORMATCAPABILITIES']._serialized_end=676
+  _globals['_TAGSRECORD']._serialized_start=678
+  _globals['_TAGSRECORD']._serialized_end=773
 # @@protoc_insertion_point(module_scope)

@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from indelible.v1 import policy_pb2 as _policy_pb2
@@ -23,7 +24,9 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class RootCapabilities(_message.Message):
-    """RootCapabilities is what the storage of a root can do, as tried by a live host."""
+    """RootCapabilities is what the storage of a root can do, as tried by a live host: when the root was approved, and again
+    for GetCapabilities.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -37,12 +40,18 @@ class RootCapabilities(_message.Message):
     XATTRS_FIELD_NUMBER: _builtins.int
     FILESYSTEM_FIELD_NUMBER: _builtins.int
     WRITERS_FIELD_NUMBER: _builtins.int
+    EXCHANGE_FIELD_NUMBER: _builtins.int
+    HARD_LINKS_FIELD_NUMBER: _builtins.int
+    DURABLE_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
+    CASE_SENSITIVE_FIELD_NUMBER: _builtins.int
+    TIME_RESOLUTION_FIELD_NUMBER: _builtins.int
     root_id: _builtins.str
     """root_id is the id of the root."""
     path: _builtins.str
     """path is its path, for people."""
     online: _builtins.bool
-    """online says that a live host reaches it. False: the rest is not known."""
+    """online says that a live host reaches it. False: the rest is as it was when the root was approved."""
     writable: _builtins.bool
     """writable says that files below it can be written."""
     replace: _builtins.bool
@@ -56,7 +65,21 @@ class RootCapabilities(_message.Message):
     filesystem: _builtins.str
     """filesystem is its type: "ext4", "nfs4", "cifs"."""
     writers: _builtins.int
-    """writers is how many live writers reach it."""
+    """writers is how many live writers reach it. 0 in a Catalog: see GetCapabilities."""
+    exchange: _builtins.bool
+    """exchange says that two files can change places in one step."""
+    hard_links: _builtins.bool
+    """hard_links says that a file can have two names."""
+    durable: _builtins.bool
+    """durable says that the filesystem promises to keep what it was asked to keep (fsync)."""
+    owner: _builtins.bool
+    """owner says that a file that is replaced can keep another owner than the server's."""
+    case_sensitive: _builtins.bool
+    """case_sensitive says that "A.jpg" and "a.jpg" are two files."""
+    @_builtins.property
+    def time_resolution(self) -> _duration_pb2.Duration:
+        """time_resolution is how finely file times are kept. Unset: not known."""
+
     def __init__(
         self,
         *,
@@ -70,10 +93,16 @@ class RootCapabilities(_message.Message):
         xattrs: _builtins.bool = ...,
         filesystem: _builtins.str = ...,
         writers: _builtins.int = ...,
+        exchange: _builtins.bool = ...,
+        hard_links: _builtins.bool = ...,
+        durable: _builtins.bool = ...,
+        owner: _builtins.bool = ...,
+        case_sensitive: _builtins.bool = ...,
+        time_resolution: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["time_resolution", b"time_resolution"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["filesystem", b"filesystem", "kernel_copy", b"kernel_copy", "online", b"online", "path", b"path", "replace", b"replace", "root_id", b"root_id", "writable", b"writable", "write_lease", b"write_lease", "writers", b"writers", "xattrs", b"xattrs"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_sensitive", b"case_sensitive", "durable", b"durable", "exchange", b"exchange", "filesystem", b"filesystem", "hard_links", b"hard_links", "kernel_copy", b"kernel_copy", "online", b"online", "owner", b"owner", "path", b"path", "replace", b"replace", "root_id", b"root_id", "time_resolution", b"time_resolution", "writable", b"writable", "write_lease", b"write_lease", "writers", b"writers", "xattrs", b"xattrs"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -143,8 +143,8 @@ class SyncServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def PauseSync(self, request, context):
-        """PauseSync stops all writing at the next file boundary: it sets auto-sync to PAUSED and suspends the run.
-        Role: operator.
+        """PauseSync stops all writing at the next file boundary: it sets auto-sync to PAUSED, suspends the run and cancels
+        an undo, which can be started again. Role: operator.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -173,8 +173,8 @@ class SyncServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def UndoRun(self, request, context):
-        """UndoRun restores what the files of a run held before it, as a job, and sets those tags to it in the catalog. A run
-        that has not ended is refused with RUN_ACTIVE. Role: operator.
+        """UndoRun restores what the files of a run held before it, as a job, and sets those tags to it in the catalog, as
+        UndoWrite does. A run that has not ended is refused with RUN_ACTIVE. Role: operator.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

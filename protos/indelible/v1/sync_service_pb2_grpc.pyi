@@ -47,8 +47,8 @@ class SyncServiceStub:
     Role: operator.
     """
     PauseSync: _grpc.UnaryUnaryMultiCallable[_sync_service_pb2.PauseSyncRequest, _sync_service_pb2.PauseSyncResponse]
-    """PauseSync stops all writing at the next file boundary: it sets auto-sync to PAUSED and suspends the run.
-    Role: operator.
+    """PauseSync stops all writing at the next file boundary: it sets auto-sync to PAUSED, suspends the run and cancels
+    an undo, which can be started again. Role: operator.
     """
     CancelRun: _grpc.UnaryUnaryMultiCallable[_sync_service_pb2.CancelRunRequest, _sync_service_pb2.CancelRunResponse]
     """CancelRun ends a run at the next file boundary; what is written stays written, and auto-sync stays as it is. A run
@@ -59,8 +59,8 @@ class SyncServiceStub:
     PreviewWrite: _grpc.UnaryUnaryMultiCallable[_sync_service_pb2.PreviewWriteRequest, _sync_service_pb2.PreviewWriteResponse]
     """PreviewWrite says what would be written, how, and how many bytes. Files are read; nothing is touched. Role: viewer."""
     UndoRun: _grpc.UnaryUnaryMultiCallable[_sync_service_pb2.UndoRunRequest, _sync_service_pb2.UndoRunResponse]
-    """UndoRun restores what the files of a run held before it, as a job, and sets those tags to it in the catalog. A run
-    that has not ended is refused with RUN_ACTIVE. Role: operator.
+    """UndoRun restores what the files of a run held before it, as a job, and sets those tags to it in the catalog, as
+    UndoWrite does. A run that has not ended is refused with RUN_ACTIVE. Role: operator.
     """
     ListFailures: _grpc.UnaryUnaryMultiCallable[_sync_service_pb2.ListFailuresRequest, _sync_service_pb2.ListFailuresResponse]
     """ListFailures gives the items that could not be written, with the reasons, in the order of their paths.
@@ -98,8 +98,8 @@ class SyncServiceAsyncStub(SyncServiceStub):
     Role: operator.
     """
     PauseSync: _aio.UnaryUnaryMultiCallable[_sync_service_pb2.PauseSyncRequest, _sync_service_pb2.PauseSyncResponse]  # type: ignore[assignment]
-    """PauseSync stops all writing at the next file boundary: it sets auto-sync to PAUSED and suspends the run.
-    Role: operator.
+    """PauseSync stops all writing at the next file boundary: it sets auto-sync to PAUSED, suspends the run and cancels
+    an undo, which can be started again. Role: operator.
     """
     CancelRun: _aio.UnaryUnaryMultiCallable[_sync_service_pb2.CancelRunRequest, _sync_service_pb2.CancelRunResponse]  # type: ignore[assignment]
     """CancelRun ends a run at the next file boundary; what is written stays written, and auto-sync stays as it is. A run
@@ -110,8 +110,8 @@ class SyncServiceAsyncStub(SyncServiceStub):
     PreviewWrite: _aio.UnaryUnaryMultiCallable[_sync_service_pb2.PreviewWriteRequest, _sync_service_pb2.PreviewWriteResponse]  # type: ignore[assignment]
     """PreviewWrite says what would be written, how, and how many bytes. Files are read; nothing is touched. Role: viewer."""
     UndoRun: _aio.UnaryUnaryMultiCallable[_sync_service_pb2.UndoRunRequest, _sync_service_pb2.UndoRunResponse]  # type: ignore[assignment]
-    """UndoRun restores what the files of a run held before it, as a job, and sets those tags to it in the catalog. A run
-    that has not ended is refused with RUN_ACTIVE. Role: operator.
+    """UndoRun restores what the files of a run held before it, as a job, and sets those tags to it in the catalog, as
+    UndoWrite does. A run that has not ended is refused with RUN_ACTIVE. Role: operator.
     """
     ListFailures: _aio.UnaryUnaryMultiCallable[_sync_service_pb2.ListFailuresRequest, _sync_service_pb2.ListFailuresResponse]  # type: ignore[assignment]
     """ListFailures gives the items that could not be written, with the reasons, in the order of their paths.
@@ -171,8 +171,8 @@ class SyncServiceServicer:
         request: _sync_service_pb2.PauseSyncRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_sync_service_pb2.PauseSyncResponse, _abc.Awaitable[_sync_service_pb2.PauseSyncResponse]]:
-        """PauseSync stops all writing at the next file boundary: it sets auto-sync to PAUSED and suspends the run.
-        Role: operator.
+        """PauseSync stops all writing at the next file boundary: it sets auto-sync to PAUSED, suspends the run and cancels
+        an undo, which can be started again. Role: operator.
         """
 
     def CancelRun(
@@ -203,8 +203,8 @@ class SyncServiceServicer:
         request: _sync_service_pb2.UndoRunRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_sync_service_pb2.UndoRunResponse, _abc.Awaitable[_sync_service_pb2.UndoRunResponse]]:
-        """UndoRun restores what the files of a run held before it, as a job, and sets those tags to it in the catalog. A run
-        that has not ended is refused with RUN_ACTIVE. Role: operator.
+        """UndoRun restores what the files of a run held before it, as a job, and sets those tags to it in the catalog, as
+        UndoWrite does. A run that has not ended is refused with RUN_ACTIVE. Role: operator.
         """
 
     def ListFailures(

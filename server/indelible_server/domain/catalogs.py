@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -26,12 +27,16 @@ REMOVED_AT_ONCE = 500
 
 @dataclass(frozen=True)
 class ApprovedRoot:
-    """A folder that was looked at on this host: real path, id as in its marker, identity where there is no marker."""
+    """A folder that was looked at on this host: real path, id as in its marker, identity where there is no marker.
+
+    `abilities` are what was found that its storage can do.
+    """
 
     root_id: str
     path: bytes
     read_only: bool
     identity: str
+    abilities: dict[str, Any] | None = None
 
 
 def create(tx: Connection, catalog: Catalog, approved: Sequence[ApprovedRoot]) -> Catalog:
@@ -162,8 +167,7 @@ def _check(catalog: Catalog) -> None:
 
 def _add_root(tx: Connection, catalog_id: int, approved: ApprovedRoot, field: str) -> None:
     check_no_overlap(tx, approved.path, field, approved.root_id)
-    root = Root(approved.root_id, catalog_id, approved.path, approved.read_only, approved.identity)
-    catalogs.insert_root(tx, root)
+    catalogs.insert_root(tx, Root(catalog_id=catalog_id, **vars(approved)))
 
 
 def _remove_root(tx: Connection, catalog: Catalog, root_id: str) -> None:

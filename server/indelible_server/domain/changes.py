@@ -18,15 +18,12 @@ from ..storage.ids import new_id
 from ..storage.items import Selection
 from ..storage.requests import RequestKey
 from . import item_state, policies
+from .bulk import ITEMS_A_PART, PAUSE_S
 from .edits import Edit, apply_edits
 from .items import select
 from .requests import first_answer
 
 ITEMS_AT_ONCE = 500
-# A part keeps the write lock for less than 50 ms.
-ITEMS_A_PART = 250
-# Between two parts others get their turn at the write lock.
-PAUSE_S = 0.002
 
 
 @dataclass(frozen=True)
@@ -153,8 +150,8 @@ def _edit_part(tx: Connection, catalog_id: int, ids: Sequence[int], edits: Seque
         to_write = item.item_id in in_flight or policies.to_write(policy, item, tags)
         due_at = changeset.now + catalog.quiet_ms
         after = item_state.edited(item, tags, revision=changeset.revision, due_at=due_at, to_write=to_write)
-        if to_write and item.root_id in read_only:
-            after = item_state.held(after, "READ_ONLY_ROOT")
+        if to_write and item.root_id in read_only and item.hold is None:
+            after = item_state.held(after, {"reason": item_state.READ_ONLY_ROOT})
         changeset.update(item, after)
         changeset.note(item, _old_and_new(item.tags, tags, fields), **asdict(by))
     changeset.save()

@@ -1,6 +1,9 @@
-"""Finding, counting and removing items."""
+"""Finding, counting, removing and retrying items."""
 
 from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from functools import partial
 
 from sqlalchemy import Connection
 
@@ -12,6 +15,7 @@ from ..storage.item import Item, ItemState
 from ..storage.items import SavedSearch, Selection
 from ..storage.parts import parts
 from . import item_state
+from .bulk import Bulk
 
 # Which kept count answers a listing without further conditions.
 KEPT = {
@@ -73,39 +77,53 @@ def select(tx: Connection, catalog_id: int, selection: Selection) -> list[int]:
     return ids
 
 
-def remove(tx: Connection, catalog: Catalog, selection: Selection) -> int:
+def removal(tx: Connection, catalog: Catalog, selection: Selection) -> Bulk:
     """Take items out of the catalog; their files stay. Refused while a writer has one of them in hand."""
-    changeset = Changeset(tx, catalog.catalog_id)
     ids = select(tx, catalog.catalog_id, selection)
     for some in parts(ids):
-        items.lock(tx, catalog.catalog_id, some)
-        if items.in_flight(tx, catalog.catalog_id, some):
-            raise Unavailable(
-                "CATALOG_BUSY",
-                "A file of the selection is being written at this moment. Try again in a second.",
-                catalog_id=str(catalog.catalog_id),
-            )
-        for item in items.get_many(tx, catalog.catalog_id, some):
-            changeset.remove(item)
-    changeset.save()
-    return len(ids)
+        _check_not_in_hand(tx, catalog.catalog_id, some)
+    return Bulk(len(ids), ids, partial(_remove, catalog_id=catalog.catalog_id))
 
 
-def retry(tx: Connection, catalog: Catalog, selection: Selection | None, reasons: set[str]) -> int:
-    """Let failed items be tried again at once, or only those of a selection; returns how many.
+def retrial(tx: Connection, catalog: Catalog, selection: Selection | None, reasons: Collection[str]) -> Bulk:
+    """Let failed items be tried again at once, or only those of a selection.
 
     `reasons` empty: whatever they failed for.
     """
-    changeset = Changeset(tx, catalog.catalog_id)
-    retried = 0
-    if selection is None:
-        ids = items.selected_ids(tx, catalog.catalog_id, Selection(saved_search=SavedSearch.FAILED))
-    else:
-        ids = select(tx, catalog.catalog_id, selection)
-    for some in parts(ids):
-        for item in items.get_many(tx, catalog.catalog_id, some):
-            if item.state is ItemState.FAILED and (not reasons or item.failure in reasons):
-                changeset.update(item, item_state.retried(item, changeset.now))
-                retried += 1
+    failed = Selection(saved_search=SavedSearch.FAILED)
+    ids = select(tx, catalog.catalog_id, selection) if selection else items.selected_ids(tx, catalog.catalog_id, failed)
+    waiting = items.in_state(tx, catalog.catalog_id, ids, ItemState.FAILED)
+    return Bulk(len(ids), waiting, partial(_retry, catalog_id=catalog.catalog_id, reasons=reasons))
+
+
+def _remove(tx: Connection, ids: Sequence[int], *, catalog_id: int) -> int:
+    changeset = Changeset(tx, catalog_id)
+    items.lock(tx, catalog_id, ids)
+    _check_not_in_hand(tx, catalog_id, ids)
+    found = items.get_many(tx, catalog_id, ids)
+    for item in found:
+        changeset.remove(item)
     changeset.save()
-    return retried
+    return len(found)
+
+
+def _retry(tx: Connection, ids: Sequence[int], *, catalog_id: int, reasons: Collection[str]) -> int:
+    changeset = Changeset(tx, catalog_id)
+    found = [
+        item
+        for item in items.get_many(tx, catalog_id, ids)
+        if item.state is ItemState.FAILED and (not reasons or item.failure in reasons)
+    ]
+    for item in found:
+        changeset.update(item, item_state.retried(item, changeset.now))
+    changeset.save()
+    return len(found)
+
+
+def _check_not_in_hand(tx: Connection, catalog_id: int, ids: Sequence[int]) -> None:
+    if items.in_flight(tx, catalog_id, ids):
+        raise Unavailable(
+            "CATALOG_BUSY",
+            "A file of the selection is being written at this moment. Try again in a second.",
+            catalog_id=str(catalog_id),
+        )

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import Connection
 
 from ..errors import FailedPrecondition, NotFound
-from ..storage import catalogs, jobs
+from ..storage import catalogs, jobs, undos
 from ..storage.catalogs import Catalog
 from ..storage.ids import new_id
 from ..storage.jobs import Job
 from .principal import Principal
 
-IMPORT = "IMPORT"
+IMPORT, UNDO = "IMPORT", "UNDO"
+# What a server carries out in processes of its own; an undo is worked off by writers.
+IN_PROCESSES = (IMPORT,)
 
 
 def start_import(tx: Connection, who: Principal, catalog: Catalog, path: str, root_id: str) -> Job:
@@ -20,7 +24,23 @@ def start_import(tx: Connection, who: Principal, catalog: Catalog, path: str, ro
     if not roots or (root_id and root_id not in roots):
         wrong = f"no root {root_id!r}" if root_id else "no root: add one first"
         raise NotFound("ROOT_NOT_FOUND", f"{catalog.name!r} has {wrong}.", root_id=root_id)
-    return _start(tx, who, catalog, IMPORT, {"path": path, "root_id": root_id})
+    return start(tx, who, catalog, IMPORT, {"path": path, "root_id": root_id})
+
+
+def start(
+    tx: Connection, who: Principal, catalog: Catalog, kind: str, arguments: dict[str, Any], total: int = 0
+) -> Job:
+    """Queue a job; refused while the catalog has one of its kind."""
+    catalogs.lock(tx, catalog.catalog_id)
+    for other in jobs.active(tx, catalog.catalog_id, kind):
+        raise FailedPrecondition(
+            "JOB_RUNNING",
+            f"{catalog.name!r} has an {kind.lower()} under way already: watch or cancel job {other.job_id}.",
+            job_id=other.job_id,
+            kind=kind,
+        )
+    job = Job(catalog.catalog_id, new_id(), kind, who.name, who.on_behalf_of, arguments=arguments, total=total)
+    return jobs.insert(tx, job)
 
 
 def find(tx: Connection, who: Principal, job_id: str) -> Job:
@@ -34,17 +54,15 @@ def find(tx: Connection, who: Principal, job_id: str) -> Job:
 def cancel(tx: Connection, who: Principal, job_id: str) -> Job:
     """Ask a job to end at its next safe point. One that has ended stays as it is."""
     job = find(tx, who, job_id)
-    return jobs.update(tx, job, cancel_requested=True) if job.ended_at is None else job
+    if job.ended_at is not None:
+        return job
+    if job.kind == UNDO:
+        return cancel_undo(tx, job, "Cancelled")
+    return jobs.update(tx, job, cancel_requested=True)
 
 
-def _start(tx: Connection, who: Principal, catalog: Catalog, kind: str, arguments: dict[str, str]) -> Job:
-    catalogs.lock(tx, catalog.catalog_id)
-    for other in jobs.active(tx, catalog.catalog_id, kind):
-        raise FailedPrecondition(
-            "JOB_RUNNING",
-            f"{catalog.name!r} has an {kind.lower()} under way already: watch or cancel job {other.job_id}.",
-            job_id=other.job_id,
-            kind=kind,
-        )
-    job = Job(catalog.catalog_id, new_id(), kind, who.name, who.on_behalf_of, arguments=arguments)
-    return jobs.insert(tx, job)
+def cancel_undo(tx: Connection, job: Job, why: str) -> Job:
+    """End an undo; writers finish the files that they have in hand."""
+    catalogs.lock(tx, job.catalog_id)
+    undos.delete_all(tx, job.catalog_id, job.job_id)
+    return jobs.update(tx, job, state=jobs.CANCELLED, message=f"{why}; what was restored stays restored.")

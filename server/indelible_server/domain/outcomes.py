@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -12,13 +13,14 @@ from sqlalchemy import Connection
 from ..files.merge import ConflictPolicy, merge
 from ..files.plan import Identity
 from ..files.tags import Tags, difference
-from ..storage import catalogs, history, intents, items, leases, runs
+from ..storage import catalogs, history, intents, items, leases, runs, writes
 from ..storage.changeset import Changeset
 from ..storage.intents import Intent
 from ..storage.item import Item
 from ..storage.leases import Claim
 from ..storage.runs import Run
-from . import item_state, policies
+from ..storage.writes import Note
+from . import item_state, policies, undo, undo_jobs
 from .runs import TRIES_IN_A_RUN, finish_if_done, members_among
 
 
@@ -28,7 +30,8 @@ class Verified:
 
     `taken_in` are fields whose value came from the file: field -> [ours when it was planned, the file's]. `replaced`
     are the file's values that the catalog's replaced in a conflict. `stale` are, per home, the fields that not all of
-    its forms say alike: those that we have not written.
+    its forms say alike: those that we have not written. `said` is what the item's files say as a whole, and `changes`
+    what the write changed of that. `undoing` is the undo that it was, if it was one.
     """
 
     claim: Claim
@@ -41,6 +44,10 @@ class Verified:
     note: str = ""
     settled: tuple[Intent, ...] = ()
     bytes_written: int = 0
+    method: str = "UNCHANGED"
+    said: Tags = field(default_factory=dict)
+    changes: dict[str, list[Any]] = field(default_factory=dict)
+    undoing: undo.Undoing | None = None
 
 
 @dataclass(frozen=True)
@@ -57,10 +64,19 @@ class Failed:
 
 @dataclass(frozen=True)
 class Conflicted:
-    """File and catalog changed the same fields, and the policy is HOLD."""
+    """File and catalog changed the same fields, and the policy is HOLD: nothing was written.
 
-    claim: Claim
+    `found` is what the file holds. It goes on record all the same, with what others changed in other fields, so that
+    what is decided is written over the value that people were shown and over no other.
+    """
+
+    found: Verified
     conflicts: list[dict[str, Any]]
+
+    @property
+    def claim(self) -> Claim:
+        """The claim that it is about."""
+        return self.found.claim
 
 
 @dataclass(frozen=True)
@@ -72,7 +88,7 @@ class GivenBack:
     foreign: tuple[Intent, ...] = ()
 
 
-Outcome = Verified | Failed | Conflicted | GivenBack
+Outcome = Verified | Failed | Conflicted | GivenBack | undo.PassedOver
 
 
 def acknowledge(tx: Connection, catalog_id: int, outcomes: Sequence[Outcome]) -> int:
@@ -84,18 +100,36 @@ def acknowledge(tx: Connection, catalog_id: int, outcomes: Sequence[Outcome]) ->
     catalogs.lock(tx, catalog_id)
     valid = leases.valid(tx, [outcome.claim for outcome in outcomes])
     accepted = [outcome for outcome in outcomes if outcome.claim.token in valid]
-    # Nothing changes for an item that is given back, unless its file may hold what nobody has verified.
-    results = [outcome for outcome in accepted if not isinstance(outcome, GivenBack) or outcome.foreign]
-    if results:
-        _record(tx, catalog_id, results)
+    results = [outcome for outcome in accepted if _changes_item(tx, outcome)]
+    counted = _record(tx, catalog_id, results) if results else {}
     for outcome in accepted:
-        _settle(tx, outcome)
+        _settle(tx, outcome, counted.get(outcome.claim.item.item_id))
+    _tally_undos(tx, catalog_id, accepted)
     # Of all: what was not accepted must be free for others too.
     leases.release(tx, [outcome.claim for outcome in outcomes])
     return len(accepted)
 
 
-def _record(tx: Connection, catalog_id: int, results: Sequence[Outcome]) -> None:
+def _changes_item(tx: Connection, outcome: Outcome) -> bool:
+    """Nothing changes for an item that is given back, unless its file may hold what nobody has verified."""
+    if isinstance(outcome, undo.PassedOver):
+        return False
+    if isinstance(outcome, GivenBack):
+        return bool(outcome.foreign)
+    return not _is_failed_undo(tx, outcome)
+
+
+def _is_failed_undo(tx: Connection, outcome: Outcome) -> bool:
+    """Whether an undo failed and left its item's files as they were: that is the job's failure, not the item's."""
+    if not isinstance(outcome, Failed) or outcome.claim.job_id is None or outcome.foreign:
+        return False
+    item = outcome.claim.item
+    live = intents.of_items(tx, item.catalog_id, [item.item_id]).get(item.item_id, [])
+    return all(intent in outcome.not_carried_out for intent in live)
+
+
+def _record(tx: Connection, catalog_id: int, results: Sequence[Outcome]) -> dict[int, str]:
+    """Change the items; returns which of them a run has counted, whoever had claimed them, with its id."""
     changeset = Changeset(tx, catalog_id)
     ids = sorted(result.claim.item.item_id for result in results)
     present = {item.item_id: item for item in items.get_many(tx, catalog_id, ids)}
@@ -103,6 +137,7 @@ def _record(tx: Connection, catalog_id: int, results: Sequence[Outcome]) -> None
     frozen = runs.frozen_among(tx, run, ids) if run is not None and run.selected else set()
     members = members_among(run, list(present.values()), frozen)
     tally: Counter[str] = Counter()
+    counted: dict[int, str] = {}
     for result in results:
         before = present.get(result.claim.item.item_id)
         if before is None:
@@ -110,12 +145,14 @@ def _record(tx: Connection, catalog_id: int, results: Sequence[Outcome]) -> None
         after, counted_as = _after(tx, changeset, before, result)
         if run is not None and before.item_id in members and counted_as and not _still_member(run, after, counted_as):
             after = replace(after, counted_run=run.run_id)
+            counted[before.item_id] = run.run_id
             tally[counted_as] += 1
             tally["bytes_written"] += result.bytes_written if isinstance(result, Verified) else 0
         changeset.update(before, after)
     changeset.save()
     if run is not None:
         _count(tx, run, tally)
+    return counted
 
 
 def _still_member(run: Run, after: Item, counted_as: str) -> bool:
@@ -130,27 +167,45 @@ def _after(tx: Connection, changeset: Changeset, before: Item, result: Outcome) 
     if isinstance(result, GivenBack):
         return before, ""
     if isinstance(result, Conflicted):
-        return item_state.conflicted(before, result.conflicts), "conflicted"
+        found = replace(_merged(tx, changeset, before, result.found), note=before.note)
+        after = item_state.conflicted(found, result.conflicts, changeset.now)
+        return after, "conflicted" if after.conflicts else ""
     if isinstance(result, Failed):
         after = item_state.failed(before, result.reason, result.message, transient=result.transient, now=changeset.now)
         tried_enough = not result.transient or after.attempts >= TRIES_IN_A_RUN
         return after, "failed" if tried_enough else ""
+    assert isinstance(result, Verified)
+    if result.undoing is not None:
+        seen = _seen(before, result, changeset.now)
+        return undo.restored(tx, changeset, before, seen, result.said, result.undoing), ""
     return _verified(tx, changeset, before, result), "done"
 
 
 def _verified(tx: Connection, changeset: Changeset, before: Item, result: Verified) -> Item:
     written = result.claim.item
     edits = history.first_edit_after(tx, changeset.catalog_id, [(before.item_id, written.revision)])
+    after = _merged(tx, changeset, before, result)
+    return item_state.verified(
+        after, written_revision=written.revision, next_edit=edits.get(before.item_id), now=changeset.now
+    )
+
+
+def _merged(tx: Connection, changeset: Changeset, before: Item, result: Verified) -> Item:
+    """The item with what was found in its files, and with the tags that others had written into them."""
     tags = _taken_in(tx, before, result) if result.taken_in else before.tags
     came_in = {name: [before.tags.get(name), tags.get(name)] for name in sorted(difference(before.tags, tags))}
     notes = came_in | result.replaced
     if notes:
         changeset.note(before, notes, principal="writer", source="RESCAN", run_id=result.claim.run_id)
-    after = replace(
+    # An entry of the history is an edit: the item's revision must not lie behind it.
+    after = replace(_seen(before, result, changeset.now), tags=tags)
+    return replace(after, revision=changeset.revision if notes else before.revision)
+
+
+def _seen(before: Item, result: Verified, now: int) -> Item:
+    """The item with what was found in its files."""
+    return replace(
         before,
-        # An entry of the history is an edit: the item's revision must not lie behind it.
-        revision=changeset.revision if notes else before.revision,
-        tags=tags,
         homes=result.homes,
         stale=result.stale,
         size=result.identity.size,
@@ -158,13 +213,7 @@ def _verified(tx: Connection, changeset: Changeset, before: Item, result: Verifi
         inode=result.identity.inode,
         sidecar=result.sidecar,
         note=result.note,
-        verified_at=changeset.now,
-        failure=None,
-        failure_message="",
-        attempts=0,
-    )
-    return item_state.verified(
-        after, written_revision=written.revision, next_edit=edits.get(before.item_id), now=changeset.now
+        verified_at=now,
     )
 
 
@@ -190,9 +239,50 @@ def _count(tx: Connection, run: Run, tally: Counter[str]) -> None:
     finish_if_done(tx, run)
 
 
-def _settle(tx: Connection, outcome: Outcome) -> None:
+def _settle(tx: Connection, outcome: Outcome, run_id: str | None) -> None:
     if isinstance(outcome, Verified):
-        intents.settle(tx, outcome.settled, intents.VERIFIED, outcome.bytes_written)
+        note = _note(tx, outcome, run_id or outcome.claim.run_id)
+        intents.settle(tx, outcome.settled, writes.VERIFIED, outcome.bytes_written, note)
     elif isinstance(outcome, Failed | GivenBack):
         intents.drop(tx, [intent.intent_id for intent in outcome.not_carried_out])
-        intents.settle(tx, outcome.foreign, intents.FOREIGN, 0)
+        if outcome.foreign:
+            first = outcome.foreign[0]
+            note = Note(first.revision, json.loads(first.expected).get("method", "REPLACE"), run_id=first.run_id)
+            intents.settle(tx, outcome.foreign, writes.FOREIGN, 0, note)
+
+
+def _note(tx: Connection, outcome: Verified, run_id: str | None) -> Note:
+    undoing = outcome.undoing
+    if undoing is None:
+        return Note(outcome.claim.item.revision, outcome.method, outcome.changes, run_id)
+    return Note(
+        revision=catalogs.counts(tx, outcome.claim.item.catalog_id).revision,
+        method=outcome.method,
+        changes=outcome.changes,
+        undo_of=undoing.write_id,
+        principal=undoing.principal,
+        on_behalf_of=undoing.on_behalf_of,
+    )
+
+
+def _tally_undos(tx: Connection, catalog_id: int, accepted: Sequence[Outcome]) -> None:
+    about = [outcome for outcome in accepted if _is_about_undo(outcome)]
+    if not about:
+        return
+    tally = undo_jobs.Tally(tx, catalog_id, [outcome.claim.item.item_id for outcome in about])
+    for outcome in about:
+        item = outcome.claim.item
+        if isinstance(outcome, Verified) and outcome.undoing is not None:
+            tally.restored(item.item_id, outcome.undoing)
+        elif isinstance(outcome, undo.PassedOver):
+            tally.passed_over(item.item_id, outcome.counted_as)
+        elif isinstance(outcome, Failed):
+            tally.failed(item.item_id, item.path, outcome.reason, outcome.message, transient=outcome.transient)
+    tally.save()
+
+
+def _is_about_undo(outcome: Outcome) -> bool:
+    if isinstance(outcome, Failed):
+        # A file that ends or holds up its writer does so in an undo too.
+        return outcome.claim.job_id is not None or outcome.reason in ("CRASHED", "TIMEOUT")
+    return isinstance(outcome, undo.PassedOver) or (isinstance(outcome, Verified) and outcome.undoing is not None)

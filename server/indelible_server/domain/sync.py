@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection
 
 from ..storage import catalogs, due, leases, runs, writers
+from ..storage import jobs as job_store
 from ..storage.catalogs import Catalog, Counts
 from ..storage.database import now_ms
 from ..storage.due import NotYet
 from ..storage.item import ItemState
 from ..storage.runs import Run
+from . import jobs
 from . import runs as run_rules
 from .activity import Activity, Due, Wait, activity
 
@@ -45,7 +47,7 @@ def status(tx: Connection, catalog: Catalog) -> SyncStatus:
     in_flight = leases.count(tx, catalog.catalog_id)
     state = None if active is None else active.state
     present = _due(tx, catalog, counts, active)
-    doing, waits = activity(catalog.auto_sync, state, in_flight, present, len(writers.alive(tx)))
+    doing, waits = activity(catalog.auto_sync, state, in_flight, present, writers.count_for(tx, catalog.catalog_id))
     return SyncStatus(catalog, counts, doing, tuple(waits), in_flight, run)
 
 
@@ -59,9 +61,11 @@ def set_auto_sync(tx: Connection, catalog: Catalog, on: bool) -> Catalog:
 
 
 def pause(tx: Connection, catalog: Catalog) -> Catalog:
-    """Auto-sync off and the run suspended; a writer stops at the next file boundary."""
+    """Auto-sync off, the run suspended, an undo ended; a writer stops at the next file boundary."""
     catalogs.lock(tx, catalog.catalog_id)
     run_rules.suspend(tx, catalog.catalog_id)
+    for job in job_store.active(tx, catalog.catalog_id, jobs.UNDO):
+        jobs.cancel_undo(tx, job, "Ended by a pause: start it again to go on")
     return set_auto_sync(tx, catalog, False)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from .media import MediaFile
 from .plan import FilePlan, Identity, Mode
 from .port import Folder, Root
-from .problems import Changed, FileProblem
+from .problems import Changed, FileProblem, LeaseLost
 from .settle import put_back, write_in_place
 
 
@@ -21,16 +21,13 @@ class Applied:
     bytes_written: int
 
 
-class LeaseLost(Exception):
-    """The work is no longer ours; nothing was written."""
-
-
 def apply(root: Root, plan: FilePlan, *, still_ours: Callable[[], bool]) -> Applied:
     """Make the change durable. The plan must have been committed as an intent before.
 
     `still_ours` is asked when all is open and ready; if it says no, `LeaseLost` is raised. Raises `Changed` if the
-    file is not what the plan was made for. In both cases the file is as it was. Raises `FileProblem` if the storage
-    refuses: then the intent has to be settled, which finds the file old or new or makes it so.
+    file is not what the plan was made for. In both cases the file is as it was, and settlement removes what may
+    lie beside it. Raises `FileProblem` if the storage refuses: then the intent has to be settled, which finds the
+    file old or new or makes it so.
     """
     with root.folder_of(plan.target) as (folder, name):
         if plan.in_place:
@@ -81,9 +78,7 @@ def _replace(folder: Folder, name: bytes, plan: FilePlan, still_ours: Callable[[
             _build(temp, plan, original)
             applied = _finished(temp)
             _ask(still_ours)
-            _check(original, plan)
-            if folder.identity(name) != plan.identity:
-                raise Changed("the file was replaced by another one meanwhile")
+            _check_named(folder, name, original, plan)
         _swap(folder, name, plan, original, applied.identity)
     return applied
 
@@ -127,13 +122,24 @@ def _build(temp: MediaFile, plan: FilePlan, original: MediaFile) -> None:
 
 def _swap(folder: Folder, name: bytes, plan: FilePlan, original: MediaFile, ours: Identity) -> None:
     if not folder.exchange(plan.temp, name):
-        folder.rename(plan.temp, name)
+        _take_place(folder, name, plan, original)
     elif _is_unwritten(folder, plan, original):
         folder.unlink(plan.temp)
     else:
         put_back(folder, plan.temp, name, ours)
         raise Changed("the file was written by another program meanwhile")
     folder.sync()
+
+
+def _take_place(folder: Folder, name: bytes, plan: FilePlan, original: MediaFile) -> None:
+    """The best that can be done where names cannot be exchanged: a last look, and a rename at once."""
+    try:
+        _check_named(folder, name, original, plan)
+    except Changed:
+        folder.unlink(plan.temp)
+        raise
+    original.close()  # a share may refuse to replace what anyone has open, us too
+    folder.replace(plan.temp, name)
 
 
 def _is_unwritten(folder: Folder, plan: FilePlan, original: MediaFile) -> bool:
@@ -148,6 +154,12 @@ def _is_unwritten(folder: Folder, plan: FilePlan, original: MediaFile) -> bool:
 def _check(media: MediaFile, plan: FilePlan) -> None:
     if media.identity != plan.identity or not media.holds(plan.old_ranges):
         raise Changed("the file is not as it was when the change was planned")
+
+
+def _check_named(folder: Folder, name: bytes, media: MediaFile, plan: FilePlan) -> None:
+    _check(media, plan)
+    if folder.identity(name) != plan.identity:
+        raise Changed("the file was replaced by another one meanwhile")
 
 
 def _ask(still_ours: Callable[[], bool]) -> None:

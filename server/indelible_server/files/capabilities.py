@@ -1,22 +1,17 @@
-"""What can be written where: per format from the code that does it, per root by trying."""
+"""How the tags of each format are written, told by the code that does it."""
 
 from __future__ import annotations
 
-import os
-import secrets
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .containers import MODULES
+from .containers import EMBEDDED, container_class
 from .formats import FORMATS, KIND_RAW
 from .forms import Rule
-from .media import filesystem, grants_leases
 from .plan import Mode
 from .policy import HomeChoice, Policy
-from .port import TEMP_PREFIX, Root
-from .problems import FileProblem
 from .table import FIELDS
 from .texts import TextKind
 
@@ -48,24 +43,12 @@ class FormatAbility:
     note: str = ""
 
 
-@dataclass(frozen=True)
-class RootAbility:
-    """What the storage of a root can do."""
-
-    writable: bool = False
-    replaces: bool = False
-    kernel_copy: bool = False
-    write_lease: bool = False
-    xattrs: bool = False
-    filesystem: str = ""
-
-
 def format_abilities(policy: Policy) -> list[FormatAbility]:
     """All formats that are known, by name."""
     found = []
     for entry in sorted(FORMATS, key=lambda entry: entry.name.lower()):
         home = policy.home_of(f"x.{entry.extensions[0]}", entry.name)
-        module = MODULES.get(entry.name)
+        module = container_class(entry.name) if entry.name in EMBEDDED else None
         if home is HomeChoice.CATALOG_ONLY:
             ability = FormatAbility(entry.name, entry.kind, entry.extensions, home, ways=())
         elif home is HomeChoice.SIDECAR or module is None:
@@ -78,27 +61,6 @@ def format_abilities(policy: Policy) -> list[FormatAbility]:
             )
         found.append(ability)
     return found
-
-
-def root_ability(root: Root, read_only: bool) -> RootAbility:
-    """What can be done below a root, tried with a small file of ours that is gone afterwards."""
-    device = os.stat(root.path).st_dev
-    kind, leases = filesystem(device), grants_leases(device)
-    if read_only:
-        return RootAbility(filesystem=kind, write_lease=leases)
-    first, second = (TEMP_PREFIX + secrets.token_hex(8).encode() for _ in range(2))
-    try:
-        with root.folder_of(first) as (folder, _):
-            try:
-                with folder.create(first) as one, folder.create(second) as other:
-                    one.write(0, b"probe")
-                    copies, attributes = other.can_copy(one), one.can_have_attributes()
-                return RootAbility(True, folder.exchange(first, second), copies, leases, attributes, kind)
-            finally:
-                folder.unlink(first)
-                folder.unlink(second)
-    except FileProblem:
-        return RootAbility(filesystem=kind, write_lease=leases)
 
 
 def _without_place(kind: TextKind) -> tuple[str, ...]:

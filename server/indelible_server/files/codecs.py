@@ -49,11 +49,13 @@ def _decode_percent(raw: str, _policy: Policy) -> int | None:
 
 
 _EXIF_DATE = re.compile(r"(\d{4}):(\d\d):(\d\d)(.*)")
+_APART = re.compile(r" (?=([+-]\d\d:\d\d|Z)$)")
 
 
 def date_text(raw: str) -> str | None:
     """A date as a file spells it, in our spelling; None for what is no date."""
-    text = _EXIF_DATE.sub(r"\1-\2-\3\4", tidy(raw))
+    # Agencies are known to write a blank before the zone.
+    text = _APART.sub("", _EXIF_DATE.sub(r"\1-\2-\3\4", tidy(raw)))
     try:
         return str(parse_date(text))
     except InvalidDate:

@@ -105,7 +105,7 @@ def open_blocks(container: Container | None, policy: Policy) -> Embedded:
     iptc = [block for block in (_try(Iptc.parse, place, damage) for place in places) if block]
     embedded.metadata = Metadata(
         xmp=_try(Packet.parse, container.xmp, damage),
-        exif=container.exif if isinstance(container.exif, Exif) else _try(Exif.parse, container.exif, damage),
+        exif=_exif(container, damage),
         iptc=next(iter(iptc), None),
         further_iptc=tuple(iptc[1:]),
         texts=container.texts,
@@ -120,6 +120,13 @@ def open_blocks(container: Container | None, policy: Policy) -> Embedded:
     except FileProblem as problem:
         damage.append(problem)
     return embedded
+
+
+def _exif(container: Container, damage: list[FileProblem]) -> Exif | None:
+    """The Exif block. Of a damaged one what is left is read: cameras' dates must not be lost for a bad thumbnail."""
+    if isinstance(container.exif, Exif):
+        return container.exif
+    return _try(Exif.parse, container.exif, damage) or _try(Exif.salvage, container.exif, [])
 
 
 def _look_into_extended_xmp(metadata: Metadata, container: Container, policy: Policy) -> None:

@@ -12,6 +12,7 @@ from .exif_block import BlockWriter
 from .exif_writing import Ifd, NewValue, directory_of
 from .problems import FileProblem, Reason
 from .tiff import Entry, Tiff
+from .tiff_remains import TiffRemains
 
 __all__ = ["Exif", "Ifd"]
 _EMPTY = b"MM\0*\0\0\0\x08\0\0\0\0\0\0"
@@ -39,6 +40,11 @@ class Exif:
             raise FileProblem(Reason.UNSUPPORTED, "the Exif block holds XMP or IPTC of its own")
         return cls(tiff)
 
+    @classmethod
+    def salvage(cls, data: bytes) -> Self:
+        """What can be read of a block that cannot be parsed, not to be changed; raises `FileProblem` for no block."""
+        return cls(TiffRemains(data))
+
     @property
     def big_endian(self) -> bool:
         return self._tiff.order == ">"
@@ -55,6 +61,11 @@ class Exif:
             return new.value if new else None
         entry = self._old(ifd, tag)
         return entry.value if entry else None
+
+    def kind(self, ifd: Ifd, tag: int) -> int | None:
+        """The kind of a value; None if there is none."""
+        found = self._new[ifd, tag] if (ifd, tag) in self._new else self._old(ifd, tag)
+        return found.kind if found else None
 
     def set(self, ifd: Ifd, tag: int, kind: int, value: bytes) -> None:
         """Let a value be these bytes, in the block's byte order."""

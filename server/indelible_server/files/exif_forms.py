@@ -13,7 +13,7 @@ from .exif_values import ExifKind, is_camera_default, text_of
 from .forms import Block, Metadata, Rule, is_structure
 from .policy import Policy
 from .tags import ALTITUDE_STEPS, GPS_STEPS, Value, tidy
-from .tiff import ASCII, BYTE, RATIONAL
+from .tiff import ASCII, BYTE, RATIONAL, SRATIONAL
 
 _DATE = re.compile(r"(\d{4}):(\d\d):(\d\d) (\d\d):(\d\d):(\d\d)")
 _OFFSET = re.compile(r"[+-]\d\d:\d\d|Z")
@@ -196,7 +196,7 @@ class ExifPosition:
 
 
 def _degrees(exif: Exif, tag: int, ref_tag: int, letters: bytes, most: int) -> float | None:
-    numbers = exif.unpack("6I", exif.value(Ifd.GPS, tag) or b"")
+    numbers = _rationals(exif, tag, 3)
     ref = (exif.value(Ifd.GPS, ref_tag) or b"")[:1].upper()
     # Without the letter it is one of two places: nobody can say which.
     if not numbers or not ref or ref not in letters or not numbers[1] or not numbers[3]:
@@ -204,10 +204,16 @@ def _degrees(exif: Exif, tag: int, ref_tag: int, letters: bytes, most: int) -> f
     whole, of_whole, minutes, of_minutes, seconds, of_seconds = numbers if numbers[5] else (*numbers[:4], 0, 1)
     above = (whole * of_minutes * 60 + minutes * of_whole) * of_seconds * 60 + seconds * of_whole * of_minutes
     below = of_whole * of_minutes * of_seconds * 3600
-    if above > most * below:
+    if not 0 <= above <= most * below:
         return None
     # A quotient of whole numbers is rounded only once, however large they are.
     return (-above if ref == letters[1:] else above) / below
+
+
+def _rationals(exif: Exif, tag: int, count: int) -> tuple[int, ...]:
+    """Numerators and denominators; none if the value is something else, such as a text."""
+    code = {RATIONAL: "I", SRATIONAL: "i"}.get(exif.kind(Ifd.GPS, tag) or 0)
+    return exif.unpack(f"{2 * count}{code}", exif.value(Ifd.GPS, tag) or b"") if code else ()
 
 
 def _set_degrees(exif: Exif, tag: int, ref_tag: int, degrees: float, letters: str) -> None:
@@ -220,7 +226,7 @@ def _set_degrees(exif: Exif, tag: int, ref_tag: int, degrees: float, letters: st
 
 
 def _altitude(exif: Exif) -> float | None:
-    numbers = exif.unpack("2I", exif.value(Ifd.GPS, _ALT) or b"")
+    numbers = _rationals(exif, _ALT, 1)
     if not numbers or not numbers[1]:
         return None
     metres = numbers[0] / numbers[1]

@@ -59,7 +59,8 @@ def _dump_wide(_exif: Exif, text: str | None, _old: bytes) -> bytes | None:
 
 
 def _load_number(exif: Exif, data: bytes, _policy: Policy) -> str:
-    found = exif.unpack("H", data)
+    # Some programs write it as a long or a single byte.
+    found = exif.unpack({1: "B", 4: "I"}.get(len(data), "H"), data)
     return str(found[0]) if found else ""
 
 
@@ -106,6 +107,8 @@ _CAMERA_DEFAULTS = frozenset(
     {
         "OLYMPUS DIGITAL CAMERA",
         "OLYMPUS IMAGING CAMERA",
+        "GE DIGITAL CAMERA",
+        "SANYO DIGITAL CAMERA",
         "SONY DSC",
         "SAMSUNG",
         "SAMSUNG DIGITAL CAMERA",
@@ -116,6 +119,8 @@ _CAMERA_DEFAULTS = frozenset(
         "BENQ DIGITAL CAMERA",
         "DIGITAL CAMERA",
         "DIGITAL STILL CAMERA",
+        "DIGITAL STILLCAMERA",
+        "MY BEAUTIFUL PICTURE",
         "DCIM",
         "DCF 1.0",
         "JENOPTIK",

@@ -14,8 +14,9 @@ from .namespaces import name
 from .policy import IptcRule, Policy
 from .tags import Value, tidy, unique
 
-_DATE = re.compile(r"(\d{4})(\d\d)(\d\d)")
-_TIME = re.compile(r"(\d\d)(\d\d)(\d\d)?(?:([+-]\d\d):?(\d\d))?")
+# Some agencies write them with the marks of other standards.
+_DATE = re.compile(r"(\d{4})[-:]?(\d\d)[-:]?(\d\d)")
+_TIME = re.compile(r"(\d\d):?(\d\d):?(\d\d)?(?:([+-]\d\d):?(\d\d))?")
 
 
 def cut(text: str, limit: int) -> str:

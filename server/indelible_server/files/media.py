@@ -160,8 +160,16 @@ class MediaFile:
                     os.fchown(self._descriptor, -1, status.st_gid)
                 with contextlib.suppress(PermissionError):
                     os.fchown(self._descriptor, status.st_uid, -1)
-            os.fchmod(self._descriptor, stat.S_IMODE(status.st_mode))
+            self._take_over_mode(stat.S_IMODE(status.st_mode))
             self._take_over_attributes(source)
+
+    def _take_over_mode(self, mode: int) -> None:
+        try:
+            os.fchmod(self._descriptor, mode)
+        except OSError as error:
+            # The file is ours: it is the file system that has no modes.
+            if error.errno not in NOT_SUPPORTED | {errno.EPERM}:
+                raise
 
     def _take_over_attributes(self, source: MediaFile) -> None:
         try:

@@ -13,6 +13,8 @@ NAMESPACES = {
     "lr": "http://ns.adobe.com/lightroom/1.0/",
     "mediapro": "http://ns.iview-multimedia.com/mediapro/1.0/",
     "MicrosoftPhoto": "http://ns.microsoft.com/photo/1.0/",
+    # The same without its last slash, as ExifTool and others write it.
+    "MicrosoftPhoto1": "http://ns.microsoft.com/photo/1.0",
     "MP": "http://ns.microsoft.com/photo/1.2/",
     "MPRI": "http://ns.microsoft.com/photo/1.2/t/RegionInfo#",
     "MPReg": "http://ns.microsoft.com/photo/1.2/t/Region#",

@@ -55,11 +55,13 @@ def plan(
         return _planned(found, target, base, ours, policy, replace=replace, sidecar=sidecar)
 
 
-def plan_edit(root: Root, target: bytes, change: Callable[[Tags], Tags], policy: Policy) -> Plan:
-    """Like `plan`, for a file that no catalog knows: `change` makes the wanted tags of those that are there."""
-    with survey(root, target, policy) as found:
+def plan_edit(
+    root: Root, target: bytes, change: Callable[[Tags], Tags], policy: Policy, *, sidecar: bytes | None = None
+) -> Plan:
+    """Like `plan`, whatever a catalog knows of the file: `change` makes the wanted tags of those that are there."""
+    with survey(root, target, policy, known=sidecar) as found:
         base = {home.value: tags for home, tags in found.homes.items()}
-        return _planned(found, target, base, change(found.tags), policy)
+        return _planned(found, target, base, change(found.tags), policy, sidecar=sidecar)
 
 
 def _planned(
@@ -107,6 +109,9 @@ def _merge(base: Mapping[str, Tags], ours: Tags, found: Survey, policy: Policy) 
     theirs = {home.value: _leaving(tags, policy) for home, tags in found.homes.items()}
     if found.refusal and Home.EMBEDDED in theirs:
         theirs[Home.EMBEDDED] = known.get(Home.EMBEDDED, {}) | theirs[Home.EMBEDDED]
+        if known:
+            # Nor is it news what it says, if nobody could read it so far: people have edited what the sidecar says.
+            known.setdefault(Home.EMBEDDED, theirs[Home.EMBEDDED])
     merged = merge_homes(known, _leaving(ours, policy), theirs, policy.conflicts)
     kept = {field: value for field, value in ours.items() if policy.keeps_back(field)}
     return changed_to(merged, tags=merged.tags | kept)

@@ -86,7 +86,24 @@ class Folder:
     def rename(self, name: bytes, to: bytes) -> None:
         """Let a file take the place of another, in one step."""
         with Telling("rename", to):
-            os.rename(name, to, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
+            try:
+                os.rename(name, to, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
+            except FileNotFoundError:
+                # A share that is asked again, as its answer was lost, says so of a rename that it has made.
+                if self.identity(name) is not None or self.identity(to) is None:
+                    raise
+
+    def replace(self, temp: bytes, name: bytes) -> None:
+        """`rename` where there is no `exchange`; raises `FileProblem` (LOCKED) if the share does not let us.
+
+        The folder takes our files, or `temp` would not be there: it is the other file, which someone has open.
+        """
+        try:
+            self.rename(temp, name)
+        except FileProblem as problem:
+            if problem.reason is not Reason.PERMISSION_DENIED:
+                raise
+            raise FileProblem(Reason.LOCKED, f"{shown(name)} is open in another program") from problem
 
     def exchange(self, temp: bytes, name: bytes) -> bool:
         """Give `temp` the place of `name`, and `name` that of `temp`; `name` is never missing meanwhile.
@@ -137,7 +154,7 @@ class Folder:
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from error
             self.rename(name, to)
         else:
-            os.unlink(name, dir_fd=self._descriptor)
+            self.unlink(name)
 
     def _link(self, name: bytes, to: bytes) -> None:
         os.link(name, to, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor, follow_symlinks=False)

@@ -47,6 +47,10 @@ class Changed(Exception):
     """The file is not what the plan was made for: someone else wrote. Nothing was written; read it and plan anew."""
 
 
+class LeaseLost(Exception):
+    """The work is no longer ours; nothing was written."""
+
+
 _REASONS = {
     errno.EACCES: Reason.PERMISSION_DENIED,
     errno.EPERM: Reason.PERMISSION_DENIED,

@@ -7,12 +7,13 @@ the rest, which is the same in both.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 
 from .media import MediaFile
 from .plan import FilePlan, Identity, Mode
 from .port import Folder, Root
-from .problems import FileProblem, Reason
+from .problems import FileProblem, LeaseLost, Reason
 
 
 class Outcome(StrEnum):
@@ -23,15 +24,16 @@ class Outcome(StrEnum):
     FOREIGN = "FOREIGN"
 
 
-def settle(root: Root, plan: FilePlan) -> Outcome:
+def settle(root: Root, plan: FilePlan, *, still_ours: Callable[[], bool] = lambda: True) -> Outcome:
     """Find out, complete a torn patch, and remove the plan's temp file. May be repeated any number of times.
 
+    Before a patch is completed, `still_ours` is asked; if it says no, `LeaseLost` is raised and nothing was written.
     Raises `FileProblem` if the storage refuses, or another program has the file open: then nothing is settled.
     """
     try:
         with root.folder_of(plan.target) as (folder, name):
             folder.finish_exchange(plan.temp)
-            outcome = _judged(folder, name, plan)
+            outcome = _judged(folder, name, plan, still_ours)
             if not _discarded(folder, name, plan, outcome) and outcome is Outcome.NEW:
                 # Someone wrote into, or replaced, the file that was just being taken away: theirs is the newer content.
                 _give_back(folder, name, plan)
@@ -53,7 +55,8 @@ def put_back(folder: Folder, temp: bytes, name: bytes, ours: Identity) -> None:
     while taken is not None:
         folder.exchange(temp, name)
         out = folder.identity(temp)
-        if out is None or out == ours:
+        # Not by the time of change, which some file systems set only after a file was closed.
+        if out is None or (out.inode, out.size) == (ours.inode, ours.size):
             break
         ours, taken = taken, out
     folder.unlink(temp)
@@ -90,7 +93,7 @@ def _give_back(folder: Folder, name: bytes, plan: FilePlan) -> None:
         put_back(folder, plan.temp, name, ours)
 
 
-def _judged(folder: Folder, name: bytes, plan: FilePlan) -> Outcome:
+def _judged(folder: Folder, name: bytes, plan: FilePlan, still_ours: Callable[[], bool]) -> Outcome:
     try:
         media = folder.open(name)
     except FileProblem as problem:
@@ -105,7 +108,7 @@ def _judged(folder: Folder, name: bytes, plan: FilePlan) -> Outcome:
             return Outcome.OLD
         if not plan.in_place or not _is_torn(media, plan):
             return Outcome.FOREIGN
-    return _completed(folder, name, plan)
+    return _completed(folder, name, plan, still_ours)
 
 
 def _is_torn(media: MediaFile, plan: FilePlan) -> bool:
@@ -139,10 +142,13 @@ def write_in_place(media: MediaFile, plan: FilePlan) -> None:
     media.sync()
 
 
-def _completed(folder: Folder, name: bytes, plan: FilePlan) -> Outcome:
+def _completed(folder: Folder, name: bytes, plan: FilePlan, still_ours: Callable[[], bool]) -> Outcome:
     """Also a patch that reads as complete is written once more: after a failed fsync that proves nothing."""
     with folder.open(name, writable=True) as media:
         media.hold(exclusive=True)
+        if not still_ours():
+            raise LeaseLost("the lease has ended")
+        # It may be another file by now: whoever takes over gives the name to a new one.
         if not _is_torn(media, plan):
             return Outcome.FOREIGN
         write_in_place(media, plan)

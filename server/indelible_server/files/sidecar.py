@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from .containers import MODULES
+from .containers import EMBEDDED
 from .formats import KIND_RAW, UNKNOWN, XMP_EXTENSION, extension, format_named, kind_of
 from .media import MediaFile
 from .namespaces import name as xmp_name
@@ -135,4 +135,4 @@ def _extension_in(folder: Folder, sidecar: bytes) -> str:
 def _needs_sidecar(name: bytes, policy: Policy) -> bool:
     format_name = format_named(name)
     home = policy.home_of(name.decode("utf-8", "replace"), format_name)
-    return home in (HomeChoice.SIDECAR, HomeChoice.EMBED_AND_SIDECAR) or format_name not in MODULES
+    return home in (HomeChoice.SIDECAR, HomeChoice.EMBED_AND_SIDECAR) or format_name not in EMBEDDED

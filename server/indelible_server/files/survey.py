@@ -152,4 +152,4 @@ def camera_of(found: Survey) -> str:
     if exif is None:
         return (found.container.camera or "") if found.container else ""
     maker, model = (tidy(text_of(exif.value(Ifd.IMAGE, tag) or b"", Policy())) for tag in (0x010F, 0x0110))
-    return model if model.lower().startswith(maker.lower()) else f"{maker} {model}"
+    return model if model.lower().startswith(maker.lower()) else f"{maker} {model}".strip()

@@ -60,7 +60,10 @@ def _image(
 
 
 def _former(*props: str, codec: codecs.Codec = codecs.TEXT) -> list[XmpForm]:
-    """Properties of the first XMP programs. Adobe's toolkit takes them for those of today, whatever these say."""
+    """Properties of the first XMP programs, which Adobe's toolkit takes for those of today, whatever these say.
+
+    Others are misspelled by programs of agencies and cameras, and ExifTool takes them for the right ones.
+    """
     return [xmp(prop, F, TEXT, codec) for prop in props]
 
 
@@ -77,13 +80,16 @@ PATH_LISTS = (
     xmp("lr:hierarchicalSubject", P, BAG, keywords.PATHS),
     xmp("digiKam:TagsList", C, SEQ, keywords.SLASHES),
     xmp("MicrosoftPhoto:LastKeywordXMP", C, BAG, keywords.SLASHES),
+    xmp("MicrosoftPhoto1:LastKeywordXMP", F, BAG, keywords.SLASHES),
     xmp("MicrosoftPhoto:LastKeywordIPTC", C, BAG, keywords.SLASHES),
+    xmp("MicrosoftPhoto1:LastKeywordIPTC", F, BAG, keywords.SLASHES),
     xmp("mediapro:CatalogSets", C, BAG, keywords.PIPES),
     xmp("acdsee:categories", C, TEXT, CATEGORIES),
     KeywordHierarchy(),
 )
 FLAT_LISTS = (
     xmp("dc:subject", P, BAG, keywords.FLAT),
+    xmp("dc:Subject", F, BAG, keywords.FLAT),
     xmp("pdf:Keywords", F, TEXT, keywords.COMMAS),
     IptcKeywords(2025, 64, keywords.FLAT, many=True),
     _image(0x9C9E, F, WIDE, keywords.SEMICOLONS),
@@ -106,7 +112,7 @@ FIELDS: Mapping[str, Field] = {
             (
                 xmp("dc:title", P, ALT),
                 xmp("acdsee:caption", E),
-                *_former("pdf:Title", "photoshop:Title", "xmp:Title"),
+                *_former("dc:Title", "pdf:Title", "photoshop:Title", "xmp:Title"),
                 _iptc(5, 64),
                 _image(0x9C9B, F, WIDE),
                 _image(0x010D, E),
@@ -133,7 +139,7 @@ FIELDS: Mapping[str, Field] = {
                 xmp("tiff:ImageDescription", F, ALT, guarded=True),
                 xmp("exif:UserComment", E, ALT, guarded=True),
                 xmp("acdsee:notes", E),
-                *_former("pdf:Subject", "photoshop:Caption", "xmp:Description"),
+                *_former("dc:Description", "pdf:Subject", "photoshop:Caption", "xmp:Description"),
                 _iptc(120, 2000),
                 _image(0x010E, F, guarded=True),
                 _image(0x9C9C, E, WIDE),
@@ -146,7 +152,7 @@ FIELDS: Mapping[str, Field] = {
                 TextForm(VORBIS, "DESCRIPTION", P),
                 TextForm(VORBIS, "COMMENT", E),
                 TextForm(QUICKTIME, "ilst:desc"),
-                TextForm(QUICKTIME, "ilst:©des", E),
+                TextForm(QUICKTIME, "ilst:©des"),
                 TextForm(QUICKTIME, "ilst:ldes", E),
                 TextForm(QUICKTIME, "ilst:©cmt", E),
                 TextForm(QUICKTIME, "udta:©des"),
@@ -188,6 +194,7 @@ FIELDS: Mapping[str, Field] = {
                 _image(0x4746, F, NUMBER, codecs.STARS),
                 _image(0x4749, F, NUMBER, codecs.PERCENT),
                 xmp("MicrosoftPhoto:Rating", F, TEXT, codecs.PERCENT),
+                xmp("MicrosoftPhoto1:Rating", F, TEXT, codecs.PERCENT),
                 xmp("acdsee:rating", F, TEXT, codecs.STARS),
                 TextForm(ID3, "POPM", F, POPULARITY),
                 TextForm(VORBIS, "RATING", P, VORBIS_RATING),
@@ -216,6 +223,7 @@ FIELDS: Mapping[str, Field] = {
             "creators",
             (
                 xmp("dc:creator", P, SEQ, codecs.LIST),
+                xmp("dc:Creator", F, SEQ, codecs.LIST),
                 xmp("tiff:Artist", F, TEXT, codecs.NAMES),
                 xmp("acdsee:author", E, TEXT, codecs.NAMES),
                 *_former("pdf:Author", "photoshop:Author", "xmp:Author", codec=codecs.NAMES),
@@ -244,7 +252,7 @@ FIELDS: Mapping[str, Field] = {
             (
                 xmp("dc:rights", P, ALT),
                 xmp("tiff:Copyright", F, ALT),
-                *_former("photoshop:Copyright", "xmpRights:Copyright"),
+                *_former("dc:Rights", "photoshop:Copyright", "xmpRights:Copyright"),
                 _iptc(116, 128),
                 _image(0x8298, F, exif_values.COPYRIGHT),
                 TextForm(ID3, "TCOP"),

@@ -9,7 +9,7 @@ from indelible.v1 import admin_pb2, admin_service_pb2, admin_service_pb2_grpc
 from sqlalchemy import Connection
 
 from ..domain.edits import EDITS_A_CALL
-from ..storage import catalogs, intents, migrate, requests, writers
+from ..storage import catalogs, migrate, requests, writers, writes
 from ..storage.writers import Writer
 from . import paging
 from .app import App
@@ -69,5 +69,9 @@ def _info(tx: Connection, is_sqlite: bool, started_at: int) -> admin_pb2.ServerI
             max_selection_ids=IDS_LIMIT,
             max_edits=EDITS_A_CALL,
         ),
-        retention=admin_pb2.Retention(history_writes=intents.WRITES_KEPT, request_ids=how_long(requests.KEPT_MS)),
+        retention=admin_pb2.Retention(
+            history_writes=writes.WRITES_KEPT,
+            history=how_long(writes.KEPT_MS),
+            request_ids=how_long(requests.KEPT_MS),
+        ),
     )

@@ -15,6 +15,7 @@ from google.protobuf.message import Message
 from sqlalchemy import Connection
 
 from ..domain import catalogs, requests, sync
+from ..domain.bulk import ITEMS_A_PART, PAUSE_S, Bulk
 from ..domain.principal import Principal, Role
 from ..domain.sync import SyncStatus
 from ..errors import Unauthenticated, invalid
@@ -22,6 +23,7 @@ from ..storage import catalogs as catalog_store
 from ..storage import tokens
 from ..storage.catalogs import Catalog
 from ..storage.database import Database
+from ..storage.parts import parts
 from ..storage.requests import RequestKey
 from .hub import Hub
 from .wrapper import call_name, caller
@@ -35,6 +37,8 @@ T = TypeVar("T")
 M = TypeVar("M", bound=Message)
 Work = Callable[[Connection, Principal], M]
 """One transaction of a mutating call: who makes it, and what it answers."""
+Begin = Callable[[Connection, Principal], Bulk]
+"""The look around before a call on many items, which finds out what there is to do."""
 
 
 class Mutation(Protocol):
@@ -78,6 +82,32 @@ class App:
             return requests.once(tx, key, lambda tx: work(tx, who).SerializeToString())
 
         return answer.FromString(await self.write(in_transaction))
+
+    async def mutate_many(
+        self,
+        request: Mutation,
+        answer: type[M],
+        begin: Begin,
+        message: Callable[[int, int], M],
+    ) -> M:
+        """Like `mutate`, for work on many items: part by part, answered with how many matched and were changed.
+
+        The answer is stored with the last part. What is cut off before that goes on when the request is repeated.
+        """
+        known = await self.answered(request, answer)
+        if known is not None:
+            return known
+        bulk = await self._run(self._long, partial(self.database.read, begin, self.who(request)))
+        *before, last = [*parts(bulk.ids, ITEMS_A_PART)] or [[]]
+        changed = 0
+        for some in before:
+            changed += await self.write(bulk.part, some)
+            await asyncio.sleep(PAUSE_S)
+
+        def finish(tx: Connection, _who: Principal) -> M:
+            return message(bulk.matched, changed + (bulk.part(tx, last) if last else 0))
+
+        return await self.mutate(request, answer, finish)
 
     def who(self, request: Mutation) -> Principal:
         """The caller, with the person that it says it acts for."""

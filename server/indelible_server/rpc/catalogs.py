@@ -11,11 +11,12 @@ from google.protobuf.message import Message
 from indelible.v1 import catalog_service_pb2, catalog_service_pb2_grpc
 from sqlalchemy import Connection
 
-from ..domain import catalogs
+from ..domain import catalogs, conflicts
 from ..domain.catalogs import ApprovedRoot
 from ..domain.principal import Principal
 from ..errors import Aborted, FailedPrecondition, InvalidArgument, NotFound, invalid
 from ..files import marker
+from ..files.probing import probe
 from ..storage.catalogs import DEFAULT_QUIET_MS, Catalog
 from . import paging
 from .app import App
@@ -115,7 +116,9 @@ async def _update(
         updated = catalogs.update(tx, catalog, _masked(catalog, request), approved, removed)
         return catalog_service_pb2.UpdateCatalogResponse(catalog=catalog_message(updated))
 
-    return await app.mutate(request, catalog_service_pb2.UpdateCatalogResponse, work)
+    answer = await app.mutate(request, catalog_service_pb2.UpdateCatalogResponse, work)
+    await app.long(conflicts.follow_policies, app.database)
+    return answer
 
 
 async def _delete(
@@ -158,7 +161,8 @@ async def _approve(app: App, specs: Any, at: str) -> list[ApprovedRoot]:
     for place, (spec, real) in enumerate(zip(specs, folders, strict=True)):
         field = f"{at}[{place}].path"
         root = await app.long(_looked_at, field, spec.path, marker.approve, real, spec.read_only)
-        approved.append(ApprovedRoot(root.root_id, root.path, root.read_only, root.identity))
+        can = await app.long(probe, real, spec.read_only)
+        approved.append(ApprovedRoot(**vars(root), abilities=can.to_json()))
     return approved
 
 

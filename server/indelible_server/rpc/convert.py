@@ -6,16 +6,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from google.protobuf import duration_pb2, timestamp_pb2
-from indelible.v1 import admin_pb2, catalog_pb2, item_pb2, job_pb2, sync_pb2, tags_pb2
+from indelible.v1 import admin_pb2, catalog_pb2, item_pb2, job_pb2, library_pb2, sync_pb2, tags_pb2
 
+from ..domain.advice import with_advice
 from ..domain.sync import SyncStatus
 from ..files.plan import Home
+from ..files.probing import RootAbility
+from ..files.tags import same
 from ..storage.catalogs import Catalog, Root
 from ..storage.history import Entry
 from ..storage.item import Item, ItemState
 from ..storage.jobs import Job
 from ..storage.runs import Run
 from ..storage.writers import Writer
+from ..storage.writes import Write
 from .convert_policy import custom_field_messages, policy_message
 from .convert_tags import diff_message, tags_message
 
@@ -80,6 +84,31 @@ def root_message(root: Root) -> catalog_pb2.Root:
         online=root.offline_since is None,
         offline_since=when(root.offline_since),
         unsynced_items=root.unsynced,
+        capabilities=None if root.abilities is None else capabilities_message(root),
+    )
+
+
+def capabilities_message(root: Root) -> library_pb2.RootCapabilities:
+    """What the storage of a root can do, as far as it is known; how many writers reach it is not."""
+    can = RootAbility.from_json(root.abilities or {})
+    step = duration_pb2.Duration()
+    step.FromNanoseconds(can.time_step_ns)
+    return library_pb2.RootCapabilities(
+        root_id=root.root_id,
+        path=shown(root.path),
+        online=root.offline_since is None,
+        writable=can.writable,
+        replace=can.replaces,
+        kernel_copy=can.kernel_copy,
+        write_lease=can.write_lease,
+        xattrs=can.xattrs,
+        filesystem=can.filesystem,
+        exchange=can.exchange,
+        hard_links=can.hard_links,
+        durable=can.durable,
+        owner=can.keeps_owner,
+        case_sensitive=can.case_sensitive,
+        time_resolution=step if can.time_step_ns else None,
     )
 
 
@@ -106,7 +135,7 @@ def item_message(item: Item, *, with_homes: bool = False) -> item_pb2.Item:
         unsynced_since=item.unsynced_since,
         change_revision=item.change_revision,
         failure=failure_message(item),
-        conflicts=[_conflict(conflict) for conflict in item.conflicts],
+        conflicts=[_conflict(item, conflict) for conflict in item.conflicts],
         hold=_hold(item),
         reader_note=item.note,
         verify_time=when(item.verified_at),
@@ -117,19 +146,21 @@ def item_message(item: Item, *, with_homes: bool = False) -> item_pb2.Item:
 
 
 def failure_message(item: Item) -> sync_pb2.Failure | None:
-    """Why the item's last write failed; None if it did not."""
-    if item.failure is None:
+    """Why the item's last write failed; None unless that is what it waits for."""
+    if item.state is not ItemState.FAILED or item.failure is None:
         return None
     return sync_pb2.Failure(
         reason=value_of(sync_pb2.FailureReason, "FAILURE_REASON", item.failure),
-        message=item.failure_message,
+        message=with_advice(item.failure_message, item.failure),
         attempts=item.attempts,
         next_attempt_time=when(item.due_at),
     )
 
 
-def history_message(entry: Entry) -> item_pb2.HistoryEntry:
-    """One entry of an item's history."""
+def history_message(entry: Entry | Write) -> item_pb2.HistoryEntry:
+    """One entry of an item's history: an edit, or a write."""
+    if isinstance(entry, Write):
+        return _write_entry(entry)
     return item_pb2.HistoryEntry(
         item_id=str(entry.item_id),
         revision=entry.revision,
@@ -139,6 +170,27 @@ def history_message(entry: Entry) -> item_pb2.HistoryEntry:
         source=entry.source,
         run_id=entry.run_id or "",
         diff=diff_message(entry.changes),
+    )
+
+
+def _write_entry(write: Write) -> item_pb2.HistoryEntry:
+    changed = {name: values for name, values in write.changes.items() if not same(name, *values)}
+    return item_pb2.HistoryEntry(
+        item_id=str(write.item_id),
+        revision=write.revision,
+        time=when(write.at),
+        principal=write.principal,
+        on_behalf_of=write.on_behalf_of,
+        source="EDIT" if write.undo_of is None else "UNDO",
+        run_id=write.run_id or "",
+        diff=diff_message(changed),
+        write=item_pb2.FileWrite(
+            id=write.write_id,
+            method=value_of(sync_pb2.WriteMethod, "WRITE_METHOD", write.method),
+            outcome=value_of(item_pb2.WriteOutcome, "WRITE_OUTCOME", write.outcome),
+            bytes_written=write.bytes_written,
+            undoable=write.undoable,
+        ),
     )
 
 
@@ -230,6 +282,8 @@ def job_message(job: Job) -> job_pb2.Job:
     )
     if job.kind == "IMPORT":
         message.import_counts.CopyFrom(job_pb2.ImportCounts(**job.counts))
+    if job.kind == "UNDO":
+        message.undo_counts.CopyFrom(job_pb2.UndoCounts(**job.counts))
     return message
 
 
@@ -239,6 +293,9 @@ def writer_message(writer: Writer) -> admin_pb2.Writer:
         id=writer.writer_id,
         host=writer.host,
         pid=writer.pid,
+        version=writer.version,
+        root_ids=writer.root_ids,
+        in_flight_items=writer.in_flight,
         start_time=when(writer.started_at),
         heartbeat_time=when(writer.heartbeat_at),
     )
@@ -257,12 +314,21 @@ def _home(item: Item, name: str, tags: Mapping[str, Any]) -> item_pb2.HomeTags:
 def _hold(item: Item) -> item_pb2.Hold | None:
     if item.hold is None:
         return None
-    return item_pb2.Hold(reason=value_of(item_pb2.HoldReason, "HOLD_REASON", item.hold["reason"]))
+    return item_pb2.Hold(
+        reason=value_of(item_pb2.HoldReason, "HOLD_REASON", item.hold["reason"]),
+        note=item.hold.get("note", ""),
+        held_by=item.hold.get("by", ""),
+        on_behalf_of=item.hold.get("for", ""),
+        hold_time=when(item.hold.get("at")),
+    )
 
 
-def _conflict(conflict: Mapping[str, Any]) -> item_pb2.Conflict:
-    def side(name: str) -> tags_pb2.Tags:
-        value = conflict.get(name)
-        return tags_message({} if value is None else {conflict["field"]: value})
+def _conflict(item: Item, conflict: Mapping[str, Any]) -> item_pb2.Conflict:
+    name = conflict["field"]
 
-    return item_pb2.Conflict(field=conflict["field"], base=side("base"), catalog=side("ours"), file=side("theirs"))
+    def side(value: Any) -> tags_pb2.Tags:
+        return tags_message({} if value is None else {name: value})
+
+    return item_pb2.Conflict(
+        field=name, base=side(conflict.get("base")), catalog=side(item.tags.get(name)), file=side(conflict["theirs"])
+    )

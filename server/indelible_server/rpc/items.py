@@ -7,19 +7,19 @@ from collections.abc import AsyncIterator
 from indelible.v1 import item_service_pb2, item_service_pb2_grpc
 from sqlalchemy import Connection
 
-from ..domain import catalogs, changes, policies
+from ..domain import catalogs, changes, policies, timeline, undo_jobs
 from ..domain import items as item_rules
 from ..domain.changes import Attribution, Edited, EditRequest
 from ..domain.edits import check_edits
 from ..domain.principal import Principal
 from ..errors import invalid
-from ..storage import history, items
+from ..storage import items
 from ..storage.catalogs import Catalog
 from ..storage.item import Item
 from ..storage.items import Page
 from . import convert_tags, paging
-from .app import App, Work
-from .convert import history_message, item_message
+from .app import App, Begin, Work
+from .convert import history_message, item_message, job_message
 from .feed import feed
 from .selections import inside, item_id, saved_search, selection
 from .status import NotYetAvailable
@@ -53,7 +53,7 @@ class ItemService(item_service_pb2_grpc.ItemServiceServicer):
     async def RemoveItems(
         self, request: item_service_pb2.RemoveItemsRequest, context: Context
     ) -> item_service_pb2.RemoveItemsResponse:
-        return await self._app.mutate(request, item_service_pb2.RemoveItemsResponse, _remover(request))
+        return await self._app.mutate_many(request, item_service_pb2.RemoveItemsResponse, _remover(request), _removed)
 
     async def WatchItems(
         self, request: item_service_pb2.WatchItemsRequest, context: Context
@@ -66,6 +66,11 @@ class ItemService(item_service_pb2_grpc.ItemServiceServicer):
         self, request: item_service_pb2.ListHistoryRequest, context: Context
     ) -> item_service_pb2.ListHistoryResponse:
         return await self._app.read(_history, caller(), request)
+
+    async def UndoWrite(
+        self, request: item_service_pb2.UndoWriteRequest, context: Context
+    ) -> item_service_pb2.UndoWriteResponse:
+        return await self._app.mutate(request, item_service_pb2.UndoWriteResponse, _undoer(request))
 
 
 def edit_answer(edited: Edited) -> bytes:
@@ -129,19 +134,31 @@ def _history(
 ) -> item_service_pb2.ListHistoryResponse:
     item = _find(tx, who, request)
     size, after = paging.page_size(request), paging.position(request)
-    found = history.of_item(tx, item.catalog_id, item.item_id, size + 1, *after)
+    before = (after[0], after[1], after[2]) if after else None
+    found = timeline.newest(tx, item.catalog_id, item.item_id, size + 1, before)
     shown = found[:size]
     return item_service_pb2.ListHistoryResponse(
         entries=[history_message(entry) for entry in shown],
-        next_page_token=paging.next_token(request, [shown[-1].revision]) if len(found) > size else "",
-        total_size=history.count(tx, item.catalog_id, item.item_id),
+        next_page_token=paging.next_token(request, [*timeline.position(shown[-1])]) if len(found) > size else "",
+        total_size=timeline.count(tx, item.catalog_id, item.item_id),
     )
 
 
-def _remover(request: item_service_pb2.RemoveItemsRequest) -> Work[item_service_pb2.RemoveItemsResponse]:
-    def work(tx: Connection, who: Principal) -> item_service_pb2.RemoveItemsResponse:
+def _undoer(request: item_service_pb2.UndoWriteRequest) -> Work[item_service_pb2.UndoWriteResponse]:
+    chosen = selection(request.selection)
+
+    def work(tx: Connection, who: Principal) -> item_service_pb2.UndoWriteResponse:
         catalog = catalogs.find(tx, who, request.catalog)
-        removed = item_rules.remove(tx, catalog, selection(request.selection))
-        return item_service_pb2.RemoveItemsResponse(removed=removed)
+        job = undo_jobs.start_for_items(tx, who, catalog, chosen, request.write_id)
+        return item_service_pb2.UndoWriteResponse(job=job_message(job))
 
     return work
+
+
+def _remover(request: item_service_pb2.RemoveItemsRequest) -> Begin:
+    chosen = selection(request.selection)
+    return lambda tx, who: item_rules.removal(tx, catalogs.find(tx, who, request.catalog), chosen)
+
+
+def _removed(_matched: int, removed: int) -> item_service_pb2.RemoveItemsResponse:
+    return item_service_pb2.RemoveItemsResponse(removed=removed)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+from dataclasses import replace
+
 from indelible.v1 import library_pb2, library_service_pb2, library_service_pb2_grpc, policy_pb2, sync_pb2
 from sqlalchemy import Connection
 
 from ..domain import catalogs, jobs
 from ..domain.policies import engine_policy
 from ..domain.principal import Principal
-from ..files.capabilities import FormatAbility, RootAbility, format_abilities, root_ability
-from ..files.problems import FileProblem, shown
+from ..files.capabilities import FormatAbility, format_abilities
+from ..files.probing import probe
+from ..files.problems import FileProblem
 from ..roots import Roots
 from ..storage import writers
 from ..storage.catalogs import Catalog, Root
+from ..storage.writers import Writer
 from .app import App, Work
-from .convert import job_message
+from .convert import capabilities_message, job_message
 from .selections import inside
 from .wrapper import Context
 
@@ -35,35 +40,25 @@ class LibraryService(library_service_pb2_grpc.LibraryServiceServicer):
         self, request: library_service_pb2.GetCapabilitiesRequest, context: Context
     ) -> library_service_pb2.GetCapabilitiesResponse:
         catalog = await self._app.find_catalog(request.catalog)
-        alive = len(await self._app.read(writers.alive))
+        alive = await self._app.read(writers.alive)
         return await self._app.long(_capabilities, catalog, self._roots, alive)
 
 
-def _capabilities(catalog: Catalog, roots: Roots, alive: int) -> library_service_pb2.GetCapabilitiesResponse:
+def _capabilities(catalog: Catalog, roots: Roots, alive: list[Writer]) -> library_service_pb2.GetCapabilitiesResponse:
     return library_service_pb2.GetCapabilitiesResponse(
         roots=[_root_message(root, roots, alive) for root in catalog.roots],
         formats=[_format_message(each) for each in format_abilities(engine_policy(catalog))],
     )
 
 
-def _root_message(root: Root, roots: Roots, alive: int) -> library_pb2.RootCapabilities:
-    try:
-        with roots.open(root) as folder:
-            can, online = root_ability(folder, root.read_only), True
-    except FileProblem:
-        can, online = RootAbility(), False
-    return library_pb2.RootCapabilities(
-        root_id=root.root_id,
-        path=shown(root.path),
-        online=online,
-        writable=can.writable,
-        replace=can.replaces,
-        kernel_copy=can.kernel_copy,
-        write_lease=can.write_lease,
-        xattrs=can.xattrs,
-        filesystem=can.filesystem,
-        writers=alive if online else 0,
-    )
+def _root_message(root: Root, roots: Roots, alive: list[Writer]) -> library_pb2.RootCapabilities:
+    message = capabilities_message(root)
+    message.online, message.writers = False, 0
+    with contextlib.suppress(FileProblem), roots.open(root) as folder:
+        found = replace(root, abilities=probe(folder.path, root.read_only).to_json())
+        message = capabilities_message(found)
+        message.online, message.writers = True, sum(root.root_id in writer.root_ids for writer in alive)
+    return message
 
 
 def _format_message(can: FormatAbility) -> library_pb2.FormatCapabilities:

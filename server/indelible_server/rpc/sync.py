@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from indelible.v1 import sync_pb2, sync_service_pb2, sync_service_pb2_grpc
+from indelible.v1 import item_pb2, sync_pb2, sync_service_pb2, sync_service_pb2_grpc
 from sqlalchemy import Connection
 
-from ..domain import catalogs, runs, sync
+from ..domain import catalogs, conflicts, holds, runs, sync, undo_jobs
 from ..domain import items as item_rules
+from ..domain.bulk import Bulk
+from ..domain.conflicts import Side
 from ..domain.principal import Principal
 from ..errors import invalid
 from ..storage import catalogs as catalog_store
@@ -17,14 +19,24 @@ from ..storage import runs as run_store
 from ..storage.catalogs import Catalog
 from ..storage.items import Page, SavedSearch
 from . import paging
-from .app import App, Work
-from .convert import failure_message, run_message, status_message, value_of
+from .app import App, Begin, Work
+from .convert import failure_message, job_message, run_message, status_message, value_of
 from .selections import selection
 from .status import NotYetAvailable
 from .status_watch import watch_statuses
 from .wrapper import Context, caller
 
 GIVE_UP_LIMIT_MS = 30 * 24 * 3600 * 1000
+SIDES = {
+    sync_pb2.CONFLICT_RESOLUTION_CATALOG: Side.CATALOG,
+    sync_pb2.CONFLICT_RESOLUTION_FILE: Side.FILE,
+}
+# READ_ONLY_ROOT is the server's own.
+HOLD_REASONS = {
+    item_pb2.HOLD_REASON_CHECKED_OUT: "CHECKED_OUT",
+    item_pb2.HOLD_REASON_AWAITING_APPROVAL: "AWAITING_APPROVAL",
+    item_pb2.HOLD_REASON_OTHER: "OTHER",
+}
 
 
 class SyncService(sync_service_pb2_grpc.SyncServiceServicer):
@@ -69,6 +81,11 @@ class SyncService(sync_service_pb2_grpc.SyncServiceServicer):
     ) -> sync_service_pb2.ListRunsResponse:
         return await self._app.read(_runs, caller(), request)
 
+    async def UndoRun(
+        self, request: sync_service_pb2.UndoRunRequest, context: Context
+    ) -> sync_service_pb2.UndoRunResponse:
+        return await self._app.mutate(request, sync_service_pb2.UndoRunResponse, _undoer(request))
+
     async def ListFailures(
         self, request: sync_service_pb2.ListFailuresRequest, context: Context
     ) -> sync_service_pb2.ListFailuresResponse:
@@ -77,7 +94,26 @@ class SyncService(sync_service_pb2_grpc.SyncServiceServicer):
     async def RetryFailures(
         self, request: sync_service_pb2.RetryFailuresRequest, context: Context
     ) -> sync_service_pb2.RetryFailuresResponse:
-        return await self._app.mutate(request, sync_service_pb2.RetryFailuresResponse, _retrier(request))
+        return await self._app.mutate_many(request, sync_service_pb2.RetryFailuresResponse, _retrier(request), _retried)
+
+    async def ResolveConflicts(
+        self, request: sync_service_pb2.ResolveConflictsRequest, context: Context
+    ) -> sync_service_pb2.ResolveConflictsResponse:
+        return await self._app.mutate_many(
+            request, sync_service_pb2.ResolveConflictsResponse, _resolver(request), _resolved
+        )
+
+    async def HoldItems(
+        self, request: sync_service_pb2.HoldItemsRequest, context: Context
+    ) -> sync_service_pb2.HoldItemsResponse:
+        return await self._app.mutate_many(request, sync_service_pb2.HoldItemsResponse, _holder(request), _held)
+
+    async def ReleaseItems(
+        self, request: sync_service_pb2.ReleaseItemsRequest, context: Context
+    ) -> sync_service_pb2.ReleaseItemsResponse:
+        return await self._app.mutate_many(
+            request, sync_service_pb2.ReleaseItemsResponse, _releaser(request), _released
+        )
 
 
 def _status(
@@ -157,6 +193,17 @@ def _runs(
     )
 
 
+def _undoer(request: sync_service_pb2.UndoRunRequest) -> Work[sync_service_pb2.UndoRunResponse]:
+    if not request.run_id:
+        raise invalid("run_id", "is empty: say which run")
+
+    def work(tx: Connection, who: Principal) -> sync_service_pb2.UndoRunResponse:
+        job = undo_jobs.start_for_run(tx, who, catalogs.find(tx, who, request.catalog), request.run_id)
+        return sync_service_pb2.UndoRunResponse(job=job_message(job))
+
+    return work
+
+
 def _reasons(request: sync_service_pb2.ListFailuresRequest | sync_service_pb2.RetryFailuresRequest) -> set[str]:
     for place, reason in enumerate(request.reasons):
         if reason not in sync_pb2.FailureReason.values() or not reason:
@@ -189,12 +236,54 @@ def _failures(
     )
 
 
-def _retrier(request: sync_service_pb2.RetryFailuresRequest) -> Work[sync_service_pb2.RetryFailuresResponse]:
+def _retrier(request: sync_service_pb2.RetryFailuresRequest) -> Begin:
     chosen = selection(request.selection) if request.HasField("selection") else None
     reasons = _reasons(request)
+    return lambda tx, who: item_rules.retrial(tx, catalogs.find(tx, who, request.catalog), chosen, reasons)
 
-    def work(tx: Connection, who: Principal) -> sync_service_pb2.RetryFailuresResponse:
+
+def _retried(_matched: int, retried: int) -> sync_service_pb2.RetryFailuresResponse:
+    return sync_service_pb2.RetryFailuresResponse(retried=retried)
+
+
+def _resolver(request: sync_service_pb2.ResolveConflictsRequest) -> Begin:
+    if request.resolution not in SIDES:
+        raise invalid("resolution", "is unset: CATALOG or FILE")
+    chosen, side = selection(request.selection), SIDES[request.resolution]
+
+    def begin(tx: Connection, who: Principal) -> Bulk:
         catalog = catalogs.find(tx, who, request.catalog)
-        return sync_service_pb2.RetryFailuresResponse(retried=item_rules.retry(tx, catalog, chosen, reasons))
+        return conflicts.resolution(tx, who, catalog, chosen, side, list(request.fields))
 
-    return work
+    return begin
+
+
+def _resolved(matched: int, resolved: int) -> sync_service_pb2.ResolveConflictsResponse:
+    return sync_service_pb2.ResolveConflictsResponse(matched=matched, resolved=resolved)
+
+
+def _holder(request: sync_service_pb2.HoldItemsRequest) -> Begin:
+    if request.reason not in HOLD_REASONS:
+        raise invalid("reason", "is none that people hold items for: CHECKED_OUT, AWAITING_APPROVAL or OTHER")
+    if request.reason == item_pb2.HOLD_REASON_OTHER and not request.note.strip():
+        raise invalid("note", "is empty: with OTHER, say why")
+    chosen, reason = selection(request.selection), HOLD_REASONS[request.reason]
+
+    def begin(tx: Connection, who: Principal) -> Bulk:
+        catalog = catalogs.find(tx, who, request.catalog)
+        return holds.hold(tx, who, catalog, chosen, reason, request.note)
+
+    return begin
+
+
+def _held(matched: int, held: int) -> sync_service_pb2.HoldItemsResponse:
+    return sync_service_pb2.HoldItemsResponse(matched=matched, held=held)
+
+
+def _releaser(request: sync_service_pb2.ReleaseItemsRequest) -> Begin:
+    chosen = selection(request.selection)
+    return lambda tx, who: holds.release(tx, catalogs.find(tx, who, request.catalog), chosen)
+
+
+def _released(matched: int, released: int) -> sync_service_pb2.ReleaseItemsResponse:
+    return sync_service_pb2.ReleaseItemsResponse(matched=matched, released=released)

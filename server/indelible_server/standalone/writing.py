@@ -69,6 +69,7 @@ class Maker:
                 raise
             done = plan.bytes_changed
         except Changed:
+            settle(root, plan)  # nothing was changed, but the new file may still lie there
             self._under_way.discard(plan.temp)
             raise
         self._under_way.discard(plan.temp)

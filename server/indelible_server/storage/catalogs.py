@@ -17,12 +17,15 @@ from .tables import (
     counters,
     history,
     items,
+    job_claims,
     jobs,
     roots,
     run_items,
     runs,
     store,
     tombstones,
+    undos,
+    unreached,
     writes,
 )
 
@@ -41,6 +44,7 @@ class Root:
     position: int = 0
     unsynced: int = 0
     offline_since: int | None = None
+    abilities: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -99,14 +103,15 @@ def delete_items(tx: Connection, catalog_id: int, limit: int) -> int:
     """Remove up to `limit` items of a catalog that is being deleted, with their history; returns how many."""
     query = sa.select(items.c.item_id).where(items.c.catalog_id == catalog_id).order_by(items.c.item_id)
     ids = list(tx.scalars(query.limit(limit)))
-    for table in (history, writes, items):
+    for table in (history, writes, undos, items):
         tx.execute(sa.delete(table).where(table.c.catalog_id == catalog_id, table.c.item_id.in_(ids)))
     return len(ids)
 
 
 def delete(tx: Connection, catalog_id: int) -> None:
     """Remove all that is left of a catalog whose items are gone. Bulk edits stay until whoever waits is answered."""
-    for table in (history, writes, tombstones, runs, run_items, jobs, roots, counters, catalogs):
+    of_jobs, of_roots = (undos, job_claims, jobs), (unreached, roots)
+    for table in (history, writes, tombstones, runs, run_items, *of_jobs, *of_roots, counters, catalogs):
         tx.execute(sa.delete(table).where(table.c.catalog_id == catalog_id))
     touch(tx, catalog_id)
 
@@ -156,18 +161,20 @@ def insert_root(tx: Connection, root: Root) -> None:
     """Store an approved root. The caller holds `lock_store` and has checked that it overlaps no other."""
     position = tx.scalar(sa.select(sa.func.count()).where(roots.c.catalog_id == root.catalog_id))
     values = {name: getattr(root, name) for name in Root.__dataclass_fields__}
+    values["abilities"] = None if root.abilities is None else dump(root.abilities)
     tx.execute(sa.insert(roots).values(values | {"position": position, "created_at": now_ms(tx)}))
     touch(tx, root.catalog_id)
 
 
 def delete_root(tx: Connection, root_id: str) -> None:
     """Remove a root whose items are gone."""
-    tx.execute(sa.delete(roots).where(roots.c.root_id == root_id))
+    for table in (unreached, roots):
+        tx.execute(sa.delete(table).where(table.c.root_id == root_id))
 
 
 def all_roots(tx: Connection) -> list[Root]:
     """The roots of all catalogs."""
-    return [_root(row) for row in tx.execute(sa.select(roots).order_by(roots.c.root_id))]
+    return [root_from_row(row) for row in tx.execute(sa.select(roots).order_by(roots.c.root_id))]
 
 
 def set_root_offline(tx: Connection, root_id: str, offline: bool) -> None:
@@ -192,15 +199,17 @@ def _select(tx: Connection, *where: sa.ColumnElement[bool]) -> list[Catalog]:
 
 def _roots_of(tx: Connection, catalog_ids: Sequence[int]) -> list[Root]:
     query = sa.select(roots).where(roots.c.catalog_id.in_(catalog_ids)).order_by(roots.c.position)
-    return [_root(row) for row in tx.execute(query)]
+    return [root_from_row(row) for row in tx.execute(query)]
 
 
 def _catalog(row: Row[Any], its_roots: tuple[Root, ...]) -> Catalog:
     return Catalog(**dict(row._mapping) | {"policy": json.loads(row.policy), "roots": its_roots})
 
 
-def _root(row: Row[Any]) -> Root:
-    return Root(**{name: getattr(row, name) for name in Root.__dataclass_fields__})
+def root_from_row(row: Row[Any]) -> Root:
+    """The root in a row of its table."""
+    values = {name: getattr(row, name) for name in Root.__dataclass_fields__}
+    return Root(**values | {"abilities": None if row.abilities is None else json.loads(row.abilities)})
 
 
 def _values(catalog: Catalog) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from . import item as items_
 from .database import now_ms, touch
 from .item import Item, ItemState
 from .parts import parts
-from .tables import counters, history, items, roots, tombstones
+from .tables import counters, history, items, roots, tombstones, undos
 
 COUNTED_STATES = {ItemState.FAILED: "failed", ItemState.CONFLICTED: "conflicted", ItemState.HELD: "held"}
 
@@ -109,7 +109,8 @@ class Changeset:
         # First what goes: its key may be that of a new item.
         for some in parts(self._removed):
             ids = [row["item_id"] for row in some]
-            self.tx.execute(sa.delete(items).where(items.c.catalog_id == self.catalog_id, items.c.item_id.in_(ids)))
+            for table in (items, undos):
+                self.tx.execute(sa.delete(table).where(table.c.catalog_id == self.catalog_id, table.c.item_id.in_(ids)))
             self.tx.execute(sa.insert(tombstones), some)
         if self._changed:
             self.tx.execute(_UPDATE, [_named(row) for row in self._changed])

@@ -17,6 +17,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import sqlalchemy as sa
 from sqlalchemy import Connection, event
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from ..errors import Unavailable
 from .wakeups import Wakeups, wakeups_for
@@ -138,6 +139,8 @@ class Database:
         for number in range(1, ATTEMPTS + 1):
             try:
                 return attempt()
+            except PoolTimeout as error:
+                raise Unavailable("STORE_BUSY", "The database is busy; try again.") from error
             except (DBAPIError, Overtaken) as error:
                 if isinstance(error, DBAPIError) and not _repeatable(error):
                     raise _as_unavailable(error) from error
@@ -205,5 +208,11 @@ def _postgres_engine(url: sa.URL, pool_size: int) -> sa.Engine:
         connect_args={
             "options": "-c synchronous_commit=on -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s",
             "application_name": "indelible",
+            # A server that is gone without a word is noticed in seconds, not in the quarter of an hour of TCP.
+            "connect_timeout": 5,
+            "keepalives_idle": 5,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 15_000,
         },
     )

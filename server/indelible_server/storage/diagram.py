@@ -15,6 +15,8 @@ PARENTS = (
     ("change_id", "changes"),
     ("run_id", "runs"),
     ("item_id", "items"),
+    ("intent_id", "intents"),
+    ("job_id", "jobs"),
     ("root_id", "roots"),
     ("catalog_id", "catalogs"),
 )

@@ -12,6 +12,8 @@ from sqlalchemy import Connection
 
 from .tables import history
 
+UNDO = "UNDO"
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -27,12 +29,17 @@ class Entry:
     changes: dict[str, list[Any]]
 
 
-def of_item(tx: Connection, catalog_id: int, item_id: int, limit: int, before: int | None = None) -> list[Entry]:
-    """Entries of an item, the newest first, older than revision `before` if that is given."""
+def of_item(
+    tx: Connection, catalog_id: int, item_id: int, limit: int, before: tuple[int, int] | None = None
+) -> list[Entry]:
+    """Entries of an item, the newest first, older than `before` if that is given: a time and a revision."""
     query = sa.select(history).where(history.c.catalog_id == catalog_id, history.c.item_id == item_id)
     if before is not None:
-        query = query.where(history.c.revision < before)
-    rows = tx.execute(query.order_by(history.c.revision.desc()).limit(limit))
+        at, revision = before
+        query = query.where(
+            sa.or_(history.c.at < at, sa.and_(history.c.at == at, history.c.revision < revision)),
+        )
+    rows = tx.execute(query.order_by(history.c.at.desc(), history.c.revision.desc()).limit(limit))
     return [
         Entry(
             **{name: getattr(row, name) for name in Entry.__dataclass_fields__} | {"changes": json.loads(row.changes)}
@@ -45,6 +52,17 @@ def count(tx: Connection, catalog_id: int, item_id: int) -> int:
     """How many entries an item has."""
     query = sa.select(sa.func.count()).select_from(history)
     return int(tx.scalar(query.where(history.c.catalog_id == catalog_id, history.c.item_id == item_id)) or 0)
+
+
+def fields_since(tx: Connection, catalog_id: int, item_id: int, revision: int) -> set[str]:
+    """The fields of an item that were edited after a revision, otherwise than by an undo."""
+    query = sa.select(history.c.changes).where(
+        history.c.catalog_id == catalog_id,
+        history.c.item_id == item_id,
+        history.c.revision > revision,
+        history.c.source != UNDO,
+    )
+    return {name for changes in tx.scalars(query) for name in json.loads(changes)}
 
 
 def first_edit_after(tx: Connection, catalog_id: int, revisions: Sequence[tuple[int, int]]) -> dict[int, int]:

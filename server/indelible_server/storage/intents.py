@@ -11,10 +11,9 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from .database import now_ms
-from .tables import intents, writes
-
-VERIFIED, FOREIGN = "VERIFIED", "FOREIGN"
-WRITES_KEPT = 10
+from .tables import intents, late_writers, writers
+from .tables import writes as write_rows
+from .writes import Note, expire_beyond, row_values
 
 
 @dataclass(frozen=True)
@@ -55,6 +54,25 @@ def of_items(tx: Connection, catalog_id: int, item_ids: Sequence[int]) -> dict[i
     return found
 
 
+@dataclass(frozen=True)
+class Late:
+    """The writers whose lease ended while they had an intent in hand."""
+
+    number: int
+    may_live: bool
+
+
+def late(tx: Connection, intent_ids: Sequence[str]) -> dict[str, Late]:
+    """Those of these intents that were left by writers whose lease ended.
+
+    Such a writer may still be about to write, until its supervisor has said that it is dead.
+    """
+    columns = late_writers.c.intent_id, sa.func.count().label("number"), sa.func.count(writers.c.writer_id).label("on")
+    query = sa.select(*columns).outerjoin(writers, writers.c.writer_id == late_writers.c.writer_id)
+    query = query.where(late_writers.c.intent_id.in_(intent_ids)).group_by(late_writers.c.intent_id)
+    return {row.intent_id: Late(row.number, bool(row.on)) for row in tx.execute(query)}
+
+
 def any_live(tx: Connection, catalog_id: int) -> bool:
     """Whether the catalog has an intent that is not settled."""
     return (
@@ -65,34 +83,27 @@ def any_live(tx: Connection, catalog_id: int) -> bool:
 
 def drop(tx: Connection, intent_ids: Sequence[str]) -> None:
     """Remove intents that were settled as never carried out."""
-    tx.execute(sa.delete(intents).where(intents.c.intent_id.in_(intent_ids)))
+    for table in (late_writers, intents):
+        tx.execute(sa.delete(table).where(table.c.intent_id.in_(intent_ids)))
 
 
-def settle(tx: Connection, settled: Sequence[Intent], outcome: str, bytes_written: int) -> None:
-    """Move an item's intents to its write history: VERIFIED, or FOREIGN with our old bytes kept."""
+def settle(tx: Connection, settled: Sequence[Intent], outcome: str, bytes_written: int, note: Note) -> None:
+    """Move an item's intents to its write history, as one write: VERIFIED, or FOREIGN with our old bytes kept."""
+    if not settled:
+        return
     now = now_ms(tx)
+    common = row_values(note, min(intent.intent_id for intent in settled), outcome, bytes_written)
     rows = [
         {
             "catalog_id": intent.catalog_id,
             "item_id": intent.item_id,
             "intent_id": intent.intent_id,
             "at": now,
-            "run_id": intent.run_id,
-            "outcome": outcome,
-            "bytes_written": bytes_written,
             "plan": intent.plan,
         }
+        | common
         for intent in settled
     ]
-    if rows:
-        tx.execute(sa.insert(writes), rows)
-        drop(tx, [intent.intent_id for intent in settled])
-        _forget_old(tx, settled[0].catalog_id, settled[0].item_id)
-
-
-def _forget_old(tx: Connection, catalog_id: int, item_id: int) -> None:
-    of_item = sa.and_(writes.c.catalog_id == catalog_id, writes.c.item_id == item_id)
-    ids = sa.select(writes.c.intent_id).where(of_item).order_by(writes.c.intent_id.desc())
-    oldest_kept = tx.scalar(ids.offset(WRITES_KEPT - 1).limit(1))
-    if oldest_kept is not None:
-        tx.execute(sa.delete(writes).where(of_item, writes.c.intent_id < oldest_kept))
+    tx.execute(sa.insert(write_rows), rows)
+    drop(tx, [intent.intent_id for intent in settled])
+    expire_beyond(tx, settled[0].catalog_id, settled[0].item_id)

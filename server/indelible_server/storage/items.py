@@ -129,6 +129,16 @@ def selected_ids(tx: Connection, catalog_id: int, selection: Selection) -> list[
     return sorted(tx.scalars(query))
 
 
+def in_state(tx: Connection, catalog_id: int, ids: Sequence[int], state: ItemState) -> list[int]:
+    """Those of these items that are in this state."""
+    return _those(tx, catalog_id, ids, items.c.state == int(state))
+
+
+def with_hold(tx: Connection, catalog_id: int, ids: Sequence[int]) -> list[int]:
+    """Those of these items that are held, whether they have an edit or not."""
+    return _those(tx, catalog_id, ids, items.c.hold.is_not(None))
+
+
 def newest_edit(tx: Connection, catalog_id: int, ids: Sequence[int]) -> int:
     """The highest revision of a tag edit among these items; 0 for none."""
     highest = 0
@@ -189,8 +199,13 @@ def names_in_folder(tx: Connection, catalog_id: int, root_id: str, folder: bytes
     return [key for key in keys if b"/" not in key[len(start) :]]
 
 
-def _existing(tx: Connection, catalog_id: int, ids: Sequence[int]) -> Iterable[int]:
-    return tx.scalars(sa.select(items.c.item_id).where(items.c.catalog_id == catalog_id, items.c.item_id.in_(ids)))
+def _existing(tx: Connection, catalog_id: int, ids: Sequence[int], *where: ColumnElement[bool]) -> Iterable[int]:
+    these = sa.and_(items.c.catalog_id == catalog_id, items.c.item_id.in_(ids))
+    return tx.scalars(sa.select(items.c.item_id).where(these, *where).order_by(items.c.item_id))
+
+
+def _those(tx: Connection, catalog_id: int, ids: Sequence[int], condition: ColumnElement[bool]) -> list[int]:
+    return [id_ for part in parts(ids) for id_ in _existing(tx, catalog_id, part, condition)]
 
 
 def _matching(tx: Connection, catalog_id: int, glob: str, root_id: str) -> Iterator[int]:

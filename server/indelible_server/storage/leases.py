@@ -6,7 +6,7 @@ A lease fences the acknowledgement, not the file: what keeps a late writer from 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,11 +14,12 @@ from sqlalchemy import ColumnElement, Connection
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
+from . import hosts
 from .database import now_ms, touch
 from .ids import new_id
 from .item import Item, ItemState, from_row
 from .runs import Run, members
-from .tables import catalogs, intents, items, leases, roots
+from .tables import catalogs, intents, items, late_writers, leases, roots, undos, writers
 
 LEASE_MS = 60_000
 
@@ -30,6 +31,8 @@ class Claim:
     token: str
     item: Item
     run_id: str | None
+    job_id: str | None = None
+    """The undo that it was claimed for; None: to be written."""
 
 
 def claim_due(tx: Connection, catalog_id: int, writer_id: str, run: Run | None, limit: int) -> list[Claim]:
@@ -49,13 +52,37 @@ def claim_due(tx: Connection, catalog_id: int, writer_id: str, run: Run | None, 
             items.c.missing_since.is_(None),
             roots.c.offline_since.is_(None),
             roots.c.read_only.is_(False),
+            hosts.reached_by(_host_of(writer_id)),
             ~_exists(leases),
             ~_exists(intents),
+            # What is to be taken back is found as it was when that was asked for.
+            ~_exists(undos),
         )
         .order_by(items.c.due_at)
         .limit(limit)
     )
     return _lease(tx, catalog_id, writer_id, query, None if run is None else run.run_id)
+
+
+def claim_undo(tx: Connection, catalog_id: int, writer_id: str, job_id: str, limit: int) -> list[Claim]:
+    """Lease up to `limit` items of an undo, whatever their catalog's switch says: it was asked for."""
+    query = (
+        sa.select(items)
+        .join(undos, sa.and_(undos.c.catalog_id == items.c.catalog_id, undos.c.item_id == items.c.item_id))
+        .join(roots, sa.and_(roots.c.catalog_id == items.c.catalog_id, roots.c.root_id == items.c.root_id))
+        .where(
+            undos.c.catalog_id == catalog_id,
+            undos.c.job_id == job_id,
+            undos.c.due_at <= now_ms(tx),
+            roots.c.offline_since.is_(None),
+            hosts.reached_by(_host_of(writer_id)),
+            ~_exists(leases),
+            ~_exists(intents),
+        )
+        .order_by(items.c.item_id)
+        .limit(limit)
+    )
+    return [replace(claim, job_id=job_id) for claim in _lease(tx, catalog_id, writer_id, query, None)]
 
 
 def claim_unsettled(tx: Connection, writer_id: str, limit: int) -> list[Claim]:
@@ -70,7 +97,8 @@ def claim_unsettled(tx: Connection, writer_id: str, limit: int) -> list[Claim]:
         .join(roots, sa.and_(roots.c.catalog_id == items.c.catalog_id, roots.c.root_id == items.c.root_id))
         .where(
             roots.c.offline_since.is_(None),
-            sa.or_(items.c.state != int(ItemState.FAILED), items.c.due_at <= now),
+            hosts.reached_by(_host_of(writer_id)),
+            sa.or_(items.c.failure.is_(None), items.c.due_at <= now),
             ~_exists(leases),
         )
     )
@@ -126,10 +154,15 @@ def drop(tx: Connection, writer_ids: Sequence[str]) -> None:
 
 
 def drop_expired(tx: Connection) -> None:
-    """Drop leases that nobody renewed."""
-    query = sa.delete(leases).where(leases.c.deadline < now_ms(tx)).returning(leases.c.catalog_id)
-    for catalog_id in set(tx.execute(query).scalars()):
-        touch(tx, catalog_id)
+    """Drop leases that nobody renewed. Their writers may still be alive: that is noted with the intents they had."""
+    query = sa.delete(leases).where(leases.c.deadline < now_ms(tx))
+    for lease in tx.execute(query.returning(leases.c.catalog_id, leases.c.item_id, leases.c.writer_id)).all():
+        had = intents.c.catalog_id == lease.catalog_id, intents.c.item_id == lease.item_id
+        rows = sa.select(intents.c.intent_id, sa.literal(lease.writer_id)).where(*had)
+        insert = sqlite_insert if tx.dialect.name == "sqlite" else postgresql_insert
+        query_in = insert(late_writers).from_select(["intent_id", "writer_id"], rows)
+        tx.execute(query_in.on_conflict_do_nothing())
+        touch(tx, lease.catalog_id)
 
 
 def next_due(tx: Connection) -> int | None:
@@ -147,6 +180,10 @@ def count(tx: Connection, catalog_id: int) -> int:
     """How many items of the catalog are in a writer's hand."""
     query = sa.select(sa.func.count()).select_from(leases)
     return int(tx.scalar(query.where(leases.c.catalog_id == catalog_id, leases.c.deadline > now_ms(tx))) or 0)
+
+
+def _host_of(writer_id: str) -> ColumnElement[str]:
+    return sa.select(writers.c.host).where(writers.c.writer_id == writer_id).scalar_subquery()
 
 
 def _exists(table: sa.Table) -> ColumnElement[bool]:

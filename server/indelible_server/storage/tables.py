@@ -91,6 +91,7 @@ roots = Table(
     Column("unsynced", Integer, nullable=False, comment="kept count, shown when the root is offline"),
     Column("offline_since", BigInteger),
     Column("created_at", BigInteger, nullable=False),
+    Column("abilities", Text, comment="what its storage could do when it was approved, JSON; null: not tried"),
 )
 
 items = Table(
@@ -177,7 +178,34 @@ writes = Table(
     Column("run_id", String(32)),
     Column("outcome", Text, nullable=False, comment="VERIFIED, or FOREIGN: someone else's content was found"),
     Column("bytes_written", BigInteger, nullable=False),
-    Column("plan", LargeBinary, nullable=False, comment="the settled intent, with the old bytes: undo"),
+    Column("write_id", String(32), comment="of all files written at once, the first one's; null: by an older server"),
+    Column("revision", BigInteger, comment="the edit that the files hold since"),
+    Column("method", Text, comment="how the first file was written"),
+    Column("changes", Text, comment="what the item's files said before and after, field -> [old, new], JSON"),
+    Column("undo_of", String(32), comment="the write that this one took back; null: an ordinary write"),
+    Column("principal", Text, comment="who asked for the undo; empty: an ordinary write"),
+    Column("on_behalf_of", Text),
+    Column("plan", LargeBinary, nullable=False, comment="the settled intent, with the old bytes: undo; empty: expired"),
+)
+_of_a_run = text("run_id IS NOT NULL")
+Index(
+    "writes_run",
+    writes.c.catalog_id,
+    writes.c.run_id,
+    writes.c.item_id,
+    sqlite_where=_of_a_run,
+    postgresql_where=_of_a_run,
+)
+
+undos = Table(
+    "undos",
+    metadata,
+    Column("catalog_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("item_id", BigInteger, primary_key=True, autoincrement=False, comment="rows go as they are dealt with"),
+    Column("job_id", String(32), nullable=False, comment="says which write is to be taken back"),
+    Column("below", String(32), comment="the write that was taken back last: the next one is older"),
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
 )
 
 leases = Table(
@@ -322,6 +350,41 @@ writers = Table(
     Column("pid", Integer, nullable=False),
     Column("started_at", BigInteger, nullable=False),
     Column("heartbeat_at", BigInteger, nullable=False),
+)
+
+hosts = Table(
+    "hosts",
+    metadata,
+    Column("host_id", String(32), primary_key=True, comment="as in its data folder"),
+    Column("name", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("heartbeat_at", BigInteger, nullable=False),
+)
+
+unreached = Table(
+    "unreached",
+    metadata,
+    Column("catalog_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("root_id", String(32), primary_key=True),
+    Column(
+        "host_id", String(32), primary_key=True, comment="has tried, in vain; without a row it is taken to reach it"
+    ),
+)
+
+late_writers = Table(
+    "late_writers",
+    metadata,
+    Column("intent_id", String(32), primary_key=True),
+    Column("writer_id", String(32), primary_key=True, comment="its lease ended while it had this in hand"),
+)
+
+job_claims = Table(
+    "job_claims",
+    metadata,
+    Column("catalog_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("job_id", String(32), primary_key=True),
+    Column("host_id", String(32), nullable=False, comment="carries it out"),
 )
 
 tokens = Table(

@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 from sqlalchemy import Connection
 
-from ..domain import policies, sync
-from ..domain.outcomes import Conflicted, Failed, GivenBack, Outcome, acknowledge
-from ..files.apply import LeaseLost, apply
+from ..domain import policies, sync, undo_jobs
+from ..domain.outcomes import Failed, GivenBack, Outcome, acknowledge
+from ..files.apply import apply
+from ..files.fencing import fence
 from ..files.planning import plan as make_plan
 from ..files.policy import Policy
 from ..files.port import Root
-from ..files.problems import Changed, FileProblem, Reason
+from ..files.problems import Changed, FileProblem, LeaseLost, Reason
 from ..files.reading import verify
 from ..files.settle import Outcome as Settled
 from ..files.settle import settle
 from ..roots import Roots
-from ..storage import catalogs, intents, leases
+from ..storage import catalogs, hosts, intents, items, leases
 from ..storage.catalogs import Catalog
 from ..storage.database import Database
-from ..storage.intents import Intent
+from ..storage.intents import Intent, Late
 from ..storage.leases import Claim
 from .planned import Planned
+from .undoing import plan_undo
 
 log = structlog.get_logger("writeback")
 
@@ -43,8 +44,11 @@ class Pipeline:
     `may_go_on` is asked before each file is changed: whoever ends this process waits for a file, not for a batch.
     """
 
-    def __init__(self, database: Database, roots: Roots, begin: Begin, may_go_on: Callable[[], bool]) -> None:
+    def __init__(
+        self, database: Database, host_id: str, roots: Roots, begin: Begin, may_go_on: Callable[[], bool]
+    ) -> None:
         self.database = database
+        self._host_id = host_id
         self.begin = begin
         self.may_go_on = may_go_on
         self._roots = roots
@@ -52,6 +56,10 @@ class Pipeline:
     def write(self, catalog: Catalog, claims: Sequence[Claim]) -> None:
         """Write claimed items and put on record what came of each."""
         self._by_root(catalog, claims, AtRoot.write)
+
+    def undo(self, catalog: Catalog, claims: Sequence[Claim]) -> None:
+        """Take back what the items' undo wants, and put on record what came of each."""
+        self._by_root(catalog, claims, AtRoot.undo)
 
     def settle(self, catalog: Catalog, claims: Sequence[Claim]) -> None:
         """Find out what became of intents that outlived their writer, complete what was torn, put it on record."""
@@ -72,8 +80,8 @@ class Pipeline:
                 with self._roots.open(its_root) as root:
                     outcomes = work(AtRoot(self, catalog, its_root, root), mine)
             except (FileProblem, Offline) as problem:
-                log.warning("root is offline", root=its_root.root_id, message=str(problem))
-                self.database.write(catalogs.set_root_offline, its_root.root_id, True)
+                log.warning("root is out of reach", root=its_root.root_id, message=str(problem))
+                self.database.write(hosts.note_reach, self._host_id, its_root, reached=False)
                 outcomes = [GivenBack(claim) for claim in mine]
             self.database.write(acknowledge, catalog.catalog_id, outcomes)
 
@@ -91,7 +99,18 @@ class AtRoot:
 
     def write(self, claims: Sequence[Claim]) -> list[Outcome]:
         """Plan all, commit the intents of all together, then write one after the other."""
-        made = [self._plan(claim) for claim in claims]
+        return self._carry_out_all([self._guarded(claim, self._plan) for claim in claims])
+
+    def undo(self, claims: Sequence[Claim]) -> list[Outcome]:
+        """The same, with plans that take writes back."""
+        wanted = self._database.read(undo_jobs.wanted, claims)
+
+        def plan(claim: Claim) -> Planned | Outcome:
+            return plan_undo(self._root, claim, wanted.get(claim.item.item_id), self._policy)
+
+        return self._carry_out_all([self._guarded(claim, plan) for claim in claims])
+
+    def _carry_out_all(self, made: Sequence[Planned | Outcome]) -> list[Outcome]:
         planned = [each for each in made if isinstance(each, Planned)]
         taken = self._database.write(_intend, planned)
         outcomes: list[Outcome] = [each for each in made if not isinstance(each, Planned)]
@@ -103,27 +122,33 @@ class AtRoot:
         """Judge each item's intents by what its files hold."""
         ids = [claim.item.item_id for claim in claims]
         live = self._database.read(intents.of_items, self._catalog.catalog_id, ids)
-        return [self._settle_one(claim, live.get(claim.item.item_id, [])) for claim in claims]
+        late = self._database.read(intents.late, [intent.intent_id for each in live.values() for intent in each])
+        return [self._settle_one(claim, live.get(claim.item.item_id, []), late) for claim in claims]
 
-    def _plan(self, claim: Claim) -> Planned | Outcome:
+    def _guarded(self, claim: Claim, plan: Callable[[Claim], Planned | Outcome]) -> Planned | Outcome:
+        """What is planned for a claim, or what came of it already because no file has to be written."""
         self._pipeline.begin(claim)
-        item = claim.item
         try:
-            plan = make_plan(
-                self._root,
-                item.key,
-                base=item.homes,
-                stale=item.stale,
-                ours=item.tags,
-                policy=self._policy,
-                sidecar=item.sidecar,
-            )
-            if plan.held:
-                return Conflicted(claim, [asdict(conflict) for conflict in plan.conflicts])
-            planned = Planned.make(claim, plan)
-            return planned if planned.intents else planned.verified(verify(self._root, plan, self._policy), 0)
+            planned = plan(claim)
+            if not isinstance(planned, Planned) or planned.intents:
+                return planned
+            return planned.verified(planned.read_back(self._root, self._policy), 0)
         except FileProblem as problem:
             return self._failed(claim, problem)
+
+    def _plan(self, claim: Claim) -> Planned | Outcome:
+        item = claim.item
+        plan = make_plan(
+            self._root,
+            item.key,
+            base=item.homes,
+            stale=item.stale,
+            ours=item.tags,
+            policy=self._policy,
+            sidecar=item.sidecar,
+        )
+        planned = Planned.make(claim, plan)
+        return planned.conflicted(verify(self._root, plan, self._policy)) if plan.held else planned
 
     def _carry_out(self, planned: Planned) -> Outcome:
         claim = planned.claim
@@ -133,9 +158,9 @@ class AtRoot:
         try:
             written = 0
             for file in planned.plan.files:
-                applied = apply(self._root, file, still_ours=lambda: self._database.read(_still_ours, claim))
+                applied = apply(self._root, file, still_ours=self._asking(claim))
                 written += applied.bytes_written
-            return planned.verified(verify(self._root, planned.plan, self._policy), written)
+            return planned.verified(planned.read_back(self._root, self._policy), written)
         except LeaseLost:
             return GivenBack(claim)  # whoever has the lease now settles the intents
         except (FileProblem, Changed) as problem:
@@ -149,34 +174,55 @@ class AtRoot:
             return self._failed(planned.claim, problem)
         try:
             untouched, changed, _complete = self._judge(planned)
+        except LeaseLost:
+            return GivenBack(planned.claim)
         except FileProblem as worse:
             return self._failed(planned.claim, worse)  # as above
         if isinstance(problem, FileProblem):
             return self._failed(planned.claim, problem, untouched, changed)
         return GivenBack(planned.claim, not_carried_out=untouched, foreign=changed)
 
-    def _settle_one(self, claim: Claim, live: Sequence[Intent]) -> Outcome:
+    def _settle_one(self, claim: Claim, live: Sequence[Intent], late: Mapping[str, Late]) -> Outcome:
         self._pipeline.begin(claim)
         if not live or not self._database.read(_still_ours, claim):
             return GivenBack(claim)
         planned = Planned.of_stored(claim, live)
         try:
+            self._shut_out(planned, late)
             untouched, changed, complete = self._judge(planned)
+        except LeaseLost:
+            return GivenBack(claim)
         except FileProblem as problem:
             return self._failed(planned.claim, problem)
         if complete:
             # Unless it does not verify: then someone has written since.
             with contextlib.suppress(FileProblem):
-                return planned.verified(verify(self._root, planned.plan, self._policy), 0)
+                return planned.verified(planned.read_back(self._root, self._policy), 0)
         return GivenBack(planned.claim, not_carried_out=untouched, foreign=changed)
+
+    def _shut_out(self, planned: Planned, late: Mapping[str, Late]) -> None:
+        """Before anything is judged: the writers from which it is taken over can do no more to the files."""
+        for intent, file in zip(planned.intents, planned.plan.files, strict=True):
+            if intent.intent_id in late:
+                who = late[intent.intent_id]
+                asking = self._asking(planned.claim)
+                fence(self._root, file, late=who.number, may_live=who.may_live, still_ours=asking)
 
     def _judge(self, planned: Planned) -> tuple[tuple[Intent, ...], tuple[Intent, ...], bool]:
         """Settle a plan's files: the intents that never began, the others, and whether all of them are carried out."""
         pairs = zip(planned.intents, planned.plan.files, strict=True)
-        found = {intent: settle(self._root, file) for intent, file in pairs}
+        asking = self._asking(planned.claim)
+        found = {intent: settle(self._root, file, still_ours=asking) for intent, file in pairs}
+        if not self._pipeline.is_online(self._its_root):
+            # What was not found there proves nothing: a torn file may come back with its root.
+            raise Offline("it went away while its files were looked at")
         untouched = tuple(intent for intent, outcome in found.items() if outcome is Settled.OLD)
         changed = tuple(intent for intent in found if intent not in untouched)
         return untouched, changed, all(outcome is Settled.NEW for outcome in found.values())
+
+    def _asking(self, claim: Claim) -> Callable[[], bool]:
+        """The last question before a file is changed."""
+        return lambda: self._database.read(_still_ours, claim)
 
     def _failed(
         self,
@@ -186,9 +232,10 @@ class AtRoot:
         foreign: tuple[Intent, ...] = (),
     ) -> Failed:
         reason, transient = problem.reason, problem.transient
+        # Whatever it looks like: a file that is missing from a share that has gone is not missing.
+        if not self._pipeline.is_online(self._its_root):
+            raise Offline(problem.message)
         if reason is Reason.STORAGE_OFFLINE:
-            if not self._pipeline.is_online(self._its_root):
-                raise Offline(problem.message)
             # The root is there: it is this file's trouble, and must not stop the others.
             reason, transient = Reason.IO_ERROR, True
         return Failed(claim, reason, problem.message, transient, untouched, foreign)
@@ -201,7 +248,9 @@ def _intend(tx: Connection, planned: Sequence[Planned]) -> set[str]:
 
 
 def _may_begin(tx: Connection, claim: Claim) -> bool:
-    return sync.may_write(tx, claim.item.catalog_id) and _still_ours(tx, claim)
+    wanted = undo_jobs.is_wanted(tx, claim.job_id) if claim.job_id else sync.may_write(tx, claim.item.catalog_id)
+    held = items.with_hold(tx, claim.item.catalog_id, [claim.item.item_id])
+    return wanted and not held and _still_ours(tx, claim)
 
 
 def _still_ours(tx: Connection, claim: Claim) -> bool:

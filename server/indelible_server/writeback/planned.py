@@ -5,12 +5,18 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from ..domain.outcomes import Verified
+from ..domain.outcomes import Conflicted, Failed, Verified
+from ..domain.undo import Undoing
 from ..files.plan import FilePlan, Home, Identity, Plan
-from ..files.reading import Reading
+from ..files.policy import Policy
+from ..files.port import Root
+from ..files.problems import FileProblem, Reason
+from ..files.reading import Reading, verify
+from ..files.tags import Tags, difference
+from ..files.undoing import is_made
 from ..storage.ids import new_id
 from ..storage.intents import Intent
 from ..storage.leases import Claim
@@ -18,21 +24,34 @@ from ..storage.leases import Claim
 
 @dataclass(frozen=True)
 class Planned:
-    """A claim, what its files are to become, and the intents that say so."""
+    """A claim, what its files are to become, and the intents that say so.
+
+    An undo that gives a file back to the byte says nothing of what it will hold: its bytes are compared instead.
+    """
 
     claim: Claim
     plan: Plan
     intents: tuple[Intent, ...]
     taken_in: dict[str, list[Any]]
     replaced: dict[str, list[Any]]
+    changes: dict[str, list[Any]]
+    undoing: Undoing | None = None
 
     @classmethod
-    def make(cls, claim: Claim, plan: Plan) -> Planned:
-        """Intents for a plan, not stored yet. The temp files are named after them."""
+    def make(
+        cls, claim: Claim, plan: Plan, undoing: Undoing | None = None, changes: dict[str, list[Any]] | None = None
+    ) -> Planned:
+        """Intents for a plan, not stored yet. The temp files are named after them.
+
+        `changes` are given for an undo to the byte, whose plan does not say which fields it changes.
+        """
         item, ours = claim.item, claim.item.tags
-        taken_in = {name: [ours.get(name), plan.tags.get(name)] for name in sorted(plan.taken_in)}
-        replaced = {each.field: [each.theirs, each.ours] for each in plan.conflicts if each.field not in plan.taken_in}
-        expected = _to_json(plan, taken_in, replaced)
+        # What an undo finds in other fields is not its business.
+        taken_in = {name: [ours.get(name), plan.tags.get(name)] for name in sorted(plan.taken_in) if not undoing}
+        overruled = () if plan.held else plan.conflicts
+        replaced = {each.field: [each.theirs, each.ours] for each in overruled if each.field not in plan.taken_in}
+        changes = _changes(plan) if changes is None else changes
+        expected = _to_json(plan, taken_in, replaced, changes, undoing)
         ids = [new_id() for _ in plan.files]
         files = tuple(replace(file, temp=temp_name(intent_id)) for file, intent_id in zip(plan.files, ids, strict=True))
         intents = tuple(
@@ -49,7 +68,7 @@ class Planned:
             )
             for file, intent_id in zip(files, ids, strict=True)
         )
-        return cls(claim, replace(plan, files=files), intents, taken_in, replaced)
+        return cls(claim, replace(plan, files=files), intents, taken_in, replaced, changes, undoing)
 
     @classmethod
     def of_stored(cls, claim: Claim, intents: Sequence[Intent]) -> Planned:
@@ -59,7 +78,18 @@ class Planned:
         values = json.loads(intents[0].expected)
         plan = _from_json(claim.item.key, values, files)
         of_then = replace(claim, item=written, run_id=intents[0].run_id)
-        return cls(of_then, plan, tuple(intents), values["taken_in"], values["replaced"])
+        # An older server may have stored it.
+        undoing = Undoing(**values["undoing"]) if values.get("undoing") else None
+        changes = values.get("changes", {})
+        return cls(of_then, plan, tuple(intents), values["taken_in"], values["replaced"], changes, undoing)
+
+    def read_back(self, root: Root, policy: Policy) -> Reading:
+        """What the files hold; raises `FileProblem` (VERIFY_FAILED) if that is not what was planned."""
+        if self.undoing is not None and not self.plan.wanted:
+            for file in self.plan.files:
+                if not is_made(root, file):
+                    raise FileProblem(Reason.VERIFY_FAILED, f"{file.home}: read back differently")
+        return verify(root, self.plan, policy)
 
     def verified(self, reading: Reading, bytes_written: int) -> Verified:
         """The outcome when the files were read back and hold what was planned."""
@@ -74,7 +104,20 @@ class Planned:
             note=self.plan.note,
             settled=self.intents,
             bytes_written=bytes_written,
+            method=_method(self.plan.files),
+            said=reading.tags,
+            changes=self.changes,
+            undoing=self.undoing,
         )
+
+    def conflicted(self, reading: Reading) -> Conflicted | Failed:
+        """The outcome when people have to decide first. Of two homes in conflict, the first one's value is shown."""
+        for home, found in self.plan.found.items():
+            if difference(found, reading.homes.get(home, {})) - reading.stale.get(home, frozenset()):
+                return Failed(self.claim, "CONFLICT", "Another program is changing the file.", transient=True)
+        first = {each.field: each for each in reversed(self.plan.conflicts)}
+        conflicts = [{"field": name, "base": first[name].base, "theirs": first[name].theirs} for name in sorted(first)]
+        return Conflicted(self.verified(reading, 0), conflicts)
 
 
 def temp_name(intent_id: str) -> bytes:
@@ -90,7 +133,29 @@ def fold(target: bytes) -> bytes:
         return target
 
 
-def _to_json(plan: Plan, taken_in: dict[str, list[Any]], replaced: dict[str, list[Any]]) -> str:
+def _changes(plan: Plan) -> dict[str, list[Any]]:
+    """The fields that are written, with what the item's files say before and after; the sidecar's values come first."""
+    before: Tags = {}
+    for held in reversed(plan.found.values()):
+        before |= held
+    written = {name for names in plan.written.values() for name in names}
+    return {name: [before.get(name), plan.tags.get(name)] for name in sorted(written)}
+
+
+def _method(files: Sequence[FilePlan]) -> str:
+    """How the files are written, as the contract calls it; of several, the first."""
+    if not files:
+        return "UNCHANGED"
+    return "SIDECAR" if files[0].home is Home.SIDECAR else files[0].mode.name
+
+
+def _to_json(
+    plan: Plan,
+    taken_in: dict[str, list[Any]],
+    replaced: dict[str, list[Any]],
+    changes: dict[str, list[Any]],
+    undoing: Undoing | None,
+) -> str:
     values: dict[str, Any] = {
         "format": plan.format,
         "tags": plan.tags,
@@ -100,6 +165,9 @@ def _to_json(plan: Plan, taken_in: dict[str, list[Any]], replaced: dict[str, lis
         "replaced": replaced,
         "sidecar": None if plan.sidecar is None else plan.sidecar.hex(),
         "note": plan.note,
+        "method": _method(plan.files),
+        "changes": changes,
+        "undoing": undoing and asdict(undoing),
     }
     return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
 

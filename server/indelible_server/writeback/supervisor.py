@@ -1,18 +1,16 @@
 """The supervisor: keeps writer processes running, renews their leases, and ends those that hang.
 
 A lease never outlives its writer by accident: only leases of writers that are known to live are renewed, and one that
-must end is killed and reaped before its leases are dropped.
+must end is killed and reaped before its leases are dropped. Nor does a writer outlive its lease: where the database
+cannot be reached to renew them, the writers are killed in time, by this host's own clock.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -25,61 +23,35 @@ from ..domain.outcomes import Failed, acknowledge
 from ..errors import Unavailable
 from ..processes import Child
 from ..roots import Roots
-from ..storage import items, leases, runs, writers
+from ..storage import hosts, items, jobs, leases, runs, writers
 from ..storage.database import Database
+from ..storage.hosts import Host
 from ..storage.ids import new_id
-from ..storage.leases import Claim
+from ..storage.leases import LEASE_MS, Claim
+from .slot import Ended, Slot
+from .suspects import Suspect, Suspects
 
 TICK_S = 5.0
+GUARD_S = 1.0
+# Long before a lease can end: killing and reaping take their time, too.
+UNRENEWED_S = LEASE_MS / 1000 / 2
 HANGING_S = 120.0
-BACK_OFF_FIRST_S, BACK_OFF_LAST_S = 0.1, 30.0
-# An item that ends its writer this often is not tried again by itself.
-CRASHES = 2
 
 log = structlog.get_logger("supervisor")
-
-
-@dataclass
-class Slot:
-    """A place for one writer: the process in it now, and the item that it has in hand."""
-
-    writer_id: str = ""
-    child: Child | None = None
-    in_hand: tuple[int, int, str] | None = None
-    heard_at: float = field(default_factory=time.monotonic)
-    back_off: float = BACK_OFF_FIRST_S
-    hanging: bool = False
-
-    def begin(self, writer_id: str) -> None:
-        """Make room for a new writer."""
-        self.writer_id, self.in_hand, self.hanging = writer_id, None, False
-        self.heard_at = time.monotonic()
-
-
-@dataclass(frozen=True)
-class Suspect:
-    """An item that has ended its writer, and what is put on record of it."""
-
-    catalog_id: int
-    item_id: int
-    token: str
-    reason: str
-    transient: bool
-    message: str
 
 
 class Supervisor:
     """Runs writers on this host until it is stopped. For the event loop's main thread."""
 
-    def __init__(self, database: Database, settings: Settings, roots: Roots) -> None:
+    def __init__(self, database: Database, settings: Settings, roots: Roots, host: Host) -> None:
         self._database = database
         self._environment = settings.as_environment()
         self._roots = roots
+        self._host = host
         self._slots = [Slot() for _ in range(settings.writers)]
-        self._crashes: Counter[tuple[int, int]] = Counter()
+        self._suspects = Suspects()
         self._stopping = asyncio.Event()
-        # Two servers on one machine have a data folder each.
-        self._host = f"{socket.gethostname()}:{settings.data}"
+        self._renewed_at = _clock()
         self._loop = asyncio.get_running_loop()
         self._keepers: list[asyncio.Task[None]] = []
         self._chores: list[asyncio.Task[None]] = []
@@ -87,14 +59,16 @@ class Supervisor:
 
     async def start(self) -> None:
         """Start the writers. Writers of an earlier server on this data folder must be dead."""
-        await self._store(_free_host, self._host)
+        await self._store(_begin_host, self._host)
+        self._renewed_at = _clock()
         self._keepers = [asyncio.create_task(self._keep(slot)) for slot in self._slots]
         self._chores = [
-            asyncio.create_task(self._regularly(self._end_hanging)),
-            asyncio.create_task(self._regularly(self._beat)),
-            asyncio.create_task(self._regularly(self._tend_runs)),
+            asyncio.create_task(self._regularly(self._end_hanging, TICK_S)),
+            asyncio.create_task(self._regularly(self._end_unrenewed, GUARD_S)),
+            asyncio.create_task(self._regularly(self._renew, TICK_S)),
+            asyncio.create_task(self._regularly(self._tend_runs, TICK_S)),
             # By itself: a dead share may take minutes to answer.
-            asyncio.create_task(self._regularly(self._probe)),
+            asyncio.create_task(self._regularly(self._probe, TICK_S)),
         ]
 
     async def stop(self) -> None:
@@ -107,31 +81,44 @@ class Supervisor:
         await asyncio.gather(*self._keepers)
         for chore in self._chores:
             chore.cancel()
+        with contextlib.suppress(Unavailable):
+            await self._store(hosts.end, self._host.host_id)
 
     async def _keep(self, slot: Slot) -> None:
         while not self._stopping.is_set():
-            try:
-                status = await self._run_writer(slot)
-            except OSError:
-                log.exception("a writer can't be started")
-                status = 1
-            if status != 0:
+            if await self._run_writer(slot) != 0:
                 await self._pause(slot.back_off)
-                slot.back_off = min(slot.back_off * 2, BACK_OFF_LAST_S)
+                slot.grow_back_off()
 
     async def _run_writer(self, slot: Slot) -> int:
         """Start a writer, listen to it until it is dead, and clear up behind it."""
         slot.begin(new_id())
-        child = await Child.start("indelible_server.writeback.writer", [slot.writer_id], self._environment)
-        slot.child = child
+        await self._patiently(self._renew)
+        # On record before it lives: a writer that is not on record is one that is known to be dead.
+        await self._patiently(partial(self._store, writers.insert, slot.writer_id, self._host.host_id))
+        status = await self._see_through(slot)
+        suspect = self._suspects.of(slot, status)
+        if status != 0:
+            log.warning("writer ended", status=status, ended=slot.ended, item=slot.in_hand, suspect=suspect)
+        await self._patiently(partial(self._store, _bury, slot.writer_id, suspect))
+        return status
+
+    async def _see_through(self, slot: Slot) -> int:
+        """The writer's life, from its start until it is dead and reaped."""
+        if self._stopping.is_set():
+            return 0
+        arguments = [slot.writer_id, self._host.host_id]
+        try:
+            slot.child = child = await Child.start("indelible_server.writeback.writer", arguments, self._environment)
+        except OSError:
+            log.exception("a writer can't be started")
+            return 1
+        await self._patiently(partial(self._store, writers.set_pid, slot.writer_id, child.pid))
         if self._stopping.is_set():
             child.finish()
-        await self._patiently(partial(self._store, writers.insert, slot.writer_id, self._host, child.pid))
         await self._listen(slot, child)
         status = await child.wait()
         slot.child = None
-        suspect = self._suspect(slot, status)
-        await self._patiently(partial(self._store, _bury, slot.writer_id, suspect))
         return status
 
     async def _listen(self, slot: Slot, child: Child) -> None:
@@ -142,45 +129,35 @@ class Supervisor:
                 # What one writer did is news for the streams, not for the writers.
                 self._database.wakeups.deliver([int(rest[0])], except_to=self._woken)
             elif word == "item":
-                slot.in_hand = int(rest[0]), int(rest[1]), rest[2]
+                slot.took(int(rest[0]), int(rest[1]), rest[2])
             else:
-                slot.in_hand, slot.back_off = None, BACK_OFF_FIRST_S
-                self._crashes.clear()
-
-    def _suspect(self, slot: Slot, status: int) -> Suspect | None:
-        """The item that ended the writer, if it is to be blamed."""
-        if status == 0 or slot.in_hand is None:
-            return None
-        log.warning("writer ended", status=status, item=slot.in_hand)
-        catalog_id, item_id, token = slot.in_hand
-        if slot.hanging:
-            return Suspect(catalog_id, item_id, token, "TIMEOUT", True, "Writing this file took too long.")
-        self._crashes[catalog_id, item_id] += 1
-        if self._crashes[catalog_id, item_id] < CRASHES:
-            return None
-        message = "This file ended the process that was writing it, twice. It is damaged, or made to do so."
-        return Suspect(catalog_id, item_id, token, "CRASHED", False, message)
+                slot.is_idle()
 
     async def _end_hanging(self) -> None:
         for slot in self._slots:
-            if slot.child is not None and slot.in_hand and time.monotonic() - slot.heard_at > HANGING_S:
-                slot.hanging = True
-                slot.child.kill()
+            if slot.hangs(HANGING_S):
+                slot.kill(Ended.HANGING)
 
-    async def _beat(self) -> None:
-        alive = [slot.writer_id for slot in self._slots if slot.child is not None]
-        await self._store(_beat, alive)
+    async def _end_unrenewed(self) -> None:
+        if _clock() - self._renewed_at > UNRENEWED_S:
+            for slot in self._slots:
+                slot.kill(Ended.UNRENEWED)
+
+    async def _renew(self) -> None:
+        began = _clock()
+        await self._store(_renew, self._host.host_id, [slot.writer_id for slot in self._slots if slot.is_renewed])
+        self._renewed_at = began
 
     async def _tend_runs(self) -> None:
         for catalog_id in await self._loop.run_in_executor(None, self._database.read, runs.active_catalogs):
             await self._store(sync.tend_run, catalog_id)
 
     async def _probe(self) -> None:
-        await self._loop.run_in_executor(None, self._roots.probe, self._database)
+        await self._loop.run_in_executor(None, self._roots.probe, self._database, self._host.host_id)
 
-    async def _regularly(self, chore: Callable[[], Awaitable[None]]) -> None:
+    async def _regularly(self, chore: Callable[[], Awaitable[None]], seconds: float) -> None:
         while True:
-            await asyncio.sleep(TICK_S)
+            await asyncio.sleep(seconds)
             try:
                 await chore()
             except Unavailable as error:
@@ -218,10 +195,16 @@ class Supervisor:
                 slot.child.wake()
 
 
-def _beat(tx: Connection, writer_ids: list[str]) -> None:
+def _clock() -> float:
+    """Seconds, those in which the machine slept too: leases end meanwhile."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def _renew(tx: Connection, host_id: str, writer_ids: list[str]) -> None:
     leases.renew(tx, writer_ids)
     leases.drop_expired(tx)
     writers.beat(tx, writer_ids)
+    hosts.beat(tx, host_id)
 
 
 def _bury(tx: Connection, writer_id: str, suspect: Suspect | None) -> None:
@@ -236,7 +219,10 @@ def _bury(tx: Connection, writer_id: str, suspect: Suspect | None) -> None:
     writers.delete(tx, [writer_id])
 
 
-def _free_host(tx: Connection, host: str) -> None:
-    dead = writers.of_host(tx, host)
+def _begin_host(tx: Connection, host: Host) -> None:
+    """What an earlier server of this host has left is free: all its children are dead."""
+    hosts.begin(tx, host)
+    jobs.release(tx, host.host_id)
+    dead = writers.of_host(tx, host.host_id)
     leases.drop(tx, dead)
     writers.delete(tx, dead)

@@ -1,6 +1,6 @@
 """The program of a writer process: claims items, writes them, says so, sleeps until it is woken.
 
-    python -m indelible_server.writeback.writer WRITER_ID
+    python -m indelible_server.writeback.writer WRITER_ID HOST_ID
 
 It is started by a supervisor, with its settings in the environment, is single-threaded, and never imports gRPC: a
 hostile file may crash it, and costs nothing but that file.
@@ -17,9 +17,10 @@ import structlog
 from sqlalchemy import Connection
 
 from ..config import load_settings
+from ..domain import undo_jobs
 from ..errors import Unavailable
 from ..logs import configure_logging
-from ..processes import Parent, be_child
+from ..processes import Parent, be_child, limit_cpu
 from ..roots import Roots
 from ..storage import catalogs, leases, runs
 from ..storage.catalogs import Catalog
@@ -30,6 +31,8 @@ from .pipeline import Pipeline
 BATCH = 32
 POLL_S = 1.0
 LATER_S = 0.5
+# For one file, and far more than any good one takes.
+CPU_S = 60
 
 log = structlog.get_logger("writer")
 
@@ -37,11 +40,11 @@ log = structlog.get_logger("writer")
 class Writer:
     """The loop of a writer process."""
 
-    def __init__(self, database: Database, writer_id: str, parent: Parent, roots: Roots) -> None:
+    def __init__(self, database: Database, writer_id: str, host_id: str, parent: Parent, roots: Roots) -> None:
         self._database = database
         self._writer_id = writer_id
         self._parent = parent
-        self._pipeline = Pipeline(database, roots, begin=self._begin, may_go_on=lambda: not parent.wants_end)
+        self._pipeline = Pipeline(database, host_id, roots, begin=self._begin, may_go_on=lambda: not parent.wants_end)
         self._left_behind = False
 
     def run(self) -> None:
@@ -67,6 +70,10 @@ class Writer:
         unsettled = self._database.write(leases.claim_unsettled, self._writer_id, BATCH)
         if unsettled:
             return self._do(unsettled, self._pipeline.settle)
+        for job in self._database.read(undo_jobs.active):
+            claims = self._database.write(undo_jobs.claim, job.job_id, self._writer_id, BATCH)
+            if claims:
+                return self._do(claims, self._pipeline.undo)
         for catalog in self._database.read(_writable):
             claims = self._database.write(_claim, catalog, self._writer_id)
             if claims:
@@ -80,6 +87,7 @@ class Writer:
         return True
 
     def _begin(self, claim: Claim) -> None:
+        limit_cpu(CPU_S)
         self._parent.say(f"item {claim.item.catalog_id} {claim.item.item_id} {claim.token}")
 
 
@@ -114,13 +122,14 @@ def main() -> None:
     """Run a writer until its supervisor closes its standard input."""
     parser = argparse.ArgumentParser(description="A writer process; started by a supervisor.")
     parser.add_argument("writer_id")
-    writer_id = parser.parse_args().writer_id
+    parser.add_argument("host_id")
+    arguments = parser.parse_args()
     settings = load_settings({}, os.environ)
     configure_logging(settings.log_format)
     parent = be_child(settings.data)
     database = Database(settings.database_url, lock_dir=settings.data, pool_size=2)
     database.wakeups.subscribe(lambda catalog_id: parent.say(f"changed {catalog_id}"))
-    Writer(database, writer_id, parent, Roots(settings.local_roots)).run()
+    Writer(database, arguments.writer_id, arguments.host_id, parent, Roots(settings.local_roots)).run()
     database.close()
 
 

@@ -377,6 +377,20 @@ def test_show_tells_what_each_file_holds(server: FakeServer, indelible: Indelibl
         assert words in text
 
 
+def test_show_tells_who_holds_an_item_since_when_and_why(server: FakeServer, indelible: Indelible) -> None:
+    hold = item_pb2.Hold(
+        reason=item_pb2.HOLD_REASON_CHECKED_OUT, note="at the printer's", held_by="desk", on_behalf_of="ann"
+    )
+    hold.hold_time.FromSeconds(1_700_000_000)
+    item = item_pb2.Item(path="a.jpg", state=item_pb2.ITEM_STATE_HELD, hold=hold)
+    server.gives(GetItem=item_service_pb2.GetItemResponse(item=item))
+
+    text = indelible("show", "Archive", "a.jpg").stdout
+
+    assert "held: checked out by ann since 2023-11-1" in text
+    assert text.splitlines()[2].endswith(": at the printer's")
+
+
 def test_a_relative_root_is_made_absolute_for_a_server_on_this_machine(
     server: FakeServer, indelible: Indelible, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -484,3 +498,66 @@ def test_the_program_says_its_version() -> None:
     stdout, _ = run_program("--version").communicate()
 
     assert stdout.startswith("indelible ")
+
+
+def undone(state: "job_pb2.JobState.ValueType", **fields: object) -> job_pb2.Job:
+    return job_pb2.Job(id="52e8", kind=job_pb2.JOB_KIND_UNDO, state=state, **fields)
+
+
+def give_undo(server: FakeServer, *snapshots: job_pb2.Job) -> None:
+    server.gives(
+        GetItem=item_service_pb2.GetItemResponse(item=item_pb2.Item(id="7")),
+        UndoWrite=item_service_pb2.UndoWriteResponse(job=snapshots[0]),
+        UndoRun=sync_service_pb2.UndoRunResponse(job=snapshots[0]),
+    )
+    server.answers["WatchJob"] = Feed(*(job_service_pb2.WatchJobResponse(job=each) for each in snapshots))
+
+
+def test_an_undo_waits_for_its_end_and_says_what_came_of_it(server: FakeServer, indelible: Indelible) -> None:
+    message = "7 restored, 1 but for fields that someone else has changed since."
+    give_undo(
+        server,
+        undone(job_pb2.JOB_STATE_RUNNING, total_items=8, done_items=3),
+        undone(job_pb2.JOB_STATE_COMPLETED, total_items=8, done_items=8, message=message),
+    )
+
+    ended = indelible("undo", "Archive", "--run", "7ac2")
+
+    assert server.named("UndoRun")[0].run_id == "7ac2"
+    assert ended.exit_code == 0
+    assert ended.stdout == f"undo completed: {message[:-1]}\n"
+    assert "undo: 3 of 8" in ended.stderr
+
+
+def test_an_undo_of_a_write_with_failures_ends_with_1(server: FakeServer, indelible: Indelible) -> None:
+    failure = sync_pb2.Failure(reason=sync_pb2.FAILURE_REASON_MISSING, message="there is no file")
+    problem = job_pb2.JobProblem(path="a.jpg", failure=failure)
+    give_undo(server, undone(job_pb2.JOB_STATE_COMPLETED, total_items=1, failed_items=1, problems=[problem]))
+
+    ended = indelible("undo", "Archive", "a.jpg", "--write", "01JD")
+
+    [request] = server.named("UndoWrite")
+    assert (list(request.selection.item_ids.ids), request.write_id) == (["7"], "01JD")
+    assert ended.exit_code == 1
+    assert "a.jpg: missing: there is no file" in ended.stdout
+
+
+def test_the_history_shows_edits_and_writes_with_what_undo_takes(server: FakeServer, indelible: Indelible) -> None:
+    write = item_pb2.FileWrite(
+        id="01JD",
+        method=sync_pb2.WRITE_METHOD_PATCH,
+        outcome=item_pb2.WRITE_OUTCOME_VERIFIED,
+        undoable=True,
+    )
+    entries = [
+        item_pb2.HistoryEntry(source="EDIT", run_id="7ac2", write=write),
+        item_pb2.HistoryEntry(source="EDIT", principal="ann"),
+    ]
+    server.gives(ListHistory=item_service_pb2.ListHistoryResponse(entries=entries, total_size=2))
+
+    ended = indelible("history", "Archive", "a.jpg")
+
+    written, edited = ended.stdout.splitlines()[1:3]
+    assert "the server" in written
+    assert "patch, verified, write 01JD, run 7ac2" in written
+    assert "ann" in edited

@@ -60,6 +60,7 @@ SPACES = {
     "Iptc4xmpExt": "http://iptc.org/std/Iptc4xmpExt/2008-02-29/",
     "lr": "http://ns.adobe.com/lightroom/1.0/",
     "MicrosoftPhoto": "http://ns.microsoft.com/photo/1.0/",
+    "MicrosoftPhoto1": "http://ns.microsoft.com/photo/1.0",
     "mediapro": "http://ns.iview-multimedia.com/mediapro/1.0/",
     "mwg-kw": "http://www.metadataworkinggroup.com/schemas/keywords/",
     "mwg-rs": "http://www.metadataworkinggroup.com/schemas/regions/",

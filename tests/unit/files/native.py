@@ -7,8 +7,8 @@ import struct
 
 from unit.files.library import segment
 
-ASCII, SHORT, LONG, RATIONAL, UNDEFINED, BYTE = 2, 3, 4, 5, 7, 1
-_SIZES = {ASCII: 1, SHORT: 2, LONG: 4, RATIONAL: 8, UNDEFINED: 1, BYTE: 1}
+ASCII, SHORT, LONG, RATIONAL, UNDEFINED, BYTE, SRATIONAL = 2, 3, 4, 5, 7, 1, 10
+_SIZES = {ASCII: 1, SHORT: 2, LONG: 4, RATIONAL: 8, UNDEFINED: 1, BYTE: 1, SRATIONAL: 8}
 _EXIF, _GPS = 0x8769, 0x8825
 Values = dict[int, tuple[int, bytes]]
 

@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 from indelible_server.files.apply import apply
-from indelible_server.files.containers import MODULES, identify
+from indelible_server.files.containers import EMBEDDED, identify
 from indelible_server.files.formats import format_of
 from indelible_server.files.media import MediaFile
 from indelible_server.files.plan import Mode
@@ -65,7 +65,7 @@ def holes_stay(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_there_is_a_sample_of_each_format() -> None:
-    assert {*WITH_INDEX, *WITHOUT_INDEX} == set(MODULES)
+    assert {*WITH_INDEX, *WITHOUT_INDEX} == set(EMBEDDED)
 
 
 @pytest.mark.usefixtures("holes_stay")

@@ -47,6 +47,23 @@ def test_a_file_with_a_block_gets_every_field_and_one_without_gets_none(library:
     assert b"Photoshop" not in library.bytes_of(without)
 
 
+@pytest.mark.parametrize(
+    ("date", "time", "expected"),
+    [
+        (b"20150122", b"101112+0100", "2015-01-22T10:11:12+01:00"),
+        (b"2015-01-22", b"10:11:12+01:00", "2015-01-22T10:11:12+01:00"),
+        (b"2015:01:00", b"", "2015-01"),
+        (b"2015-13-22", b"", None),
+    ],
+)
+def test_dates_are_read_with_and_without_marks(
+    library: Library, date: bytes, time: bytes, expected: str | None
+) -> None:
+    key = library.add("a.jpg", jpeg(iptc_segment(VERSION + dataset(2055, date) + dataset(2060, time))))
+
+    assert library.read(key).tags == ({"taken_at": expected} if expected else {})
+
+
 def test_always_begins_a_block_with_all_that_is_known(library: Library) -> None:
     library.policy = Policy.from_json({"iptc": "ALWAYS"})
     key = library.add("a.jpg", jpeg(xmp_segment(TITLE.format("T"))))

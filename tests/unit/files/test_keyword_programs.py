@@ -147,6 +147,17 @@ def test_vocabulary_that_is_not_assigned_stays_and_is_no_keyword(program: str) -
     assert b"Fox<" not in after.packet().to_packet()
 
 
+def test_microsofts_properties_count_in_its_namespace_without_the_last_slash_too() -> None:
+    data = packet(listed("MicrosoftPhoto1:LastKeywordXMP", ["A/B"]), about='MicrosoftPhoto1:Rating="75"')
+    assert read_tags(parsed(data), Policy()) == {"keywords": ["A|B"], "rating": 4}
+
+    after = edited(data, ["A|C"], Policy(compat_lists=CompatLists.IF_PRESENT))
+
+    assert after.xmp is not None
+    assert after.xmp.items(name("MicrosoftPhoto1:LastKeywordXMP")) == ["A/C"]
+    assert not stale_fields(after, {"keywords": ["A|C"], "rating": 4}, Policy())
+
+
 @pytest.mark.parametrize("lists", CompatLists)
 def test_the_policy_says_which_programs_get_their_lists(lists: CompatLists) -> None:
     policy = Policy(compat_lists=lists)

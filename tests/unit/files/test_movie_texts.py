@@ -39,6 +39,7 @@ TAKEN, WRITTEN = "2020-01-02T03:04:05+01:00", b"2020-01-02T03:04:05+0100"
 HEAD = bytes(4) + ENGLISH
 TEXTS = {
     "iTunes": ("ilst", b"\xa9nam", data(b"old"), "title", "old", "ü", data(b"\xc3\xbc")),
+    "ExifTool": ("ilst", b"\xa9des", data(b"old"), "description", "old", "ü", data(b"\xc3\xbc")),
     "list": ("ilst", b"keyw", data(b"a, b"), "keywords", ["a", "b"], ["b", "c"], data(b"b, c")),
     "Macintosh": ("udta", b"\xa9nam", entry(b"caf\x8e"), "title", "café", "Zoë", entry(b"Zo\x91")),
     "Unicode": ("udta", b"\xa9nam", entry(b"old"), "title", "old", "☃", entry(b"\xe2\x98\x83", 0x55C4)),

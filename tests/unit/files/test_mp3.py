@@ -432,6 +432,16 @@ def test_the_time_is_told_by_the_first_frame_and_the_sound_is_the_content(librar
     assert content[at : at + length] == first + sound()
 
 
+def test_the_time_is_told_by_other_encoders_too_and_else_by_the_bit_rate() -> None:
+    first = bytearray(sound(1))
+    first[36:54] = b"VBRI" + bytes(10) + (100).to_bytes(4, "big")
+    counted = Mp3(Memory(bytes(first) + sound() + v1()))  # type: ignore[arg-type] # reads like a MediaFile
+    assert counted.duration_s == pytest.approx(100 * 1152 / 44_100)
+
+    constant = Mp3(Memory(tag(frame(b"TIT2", text("T"))) + sound(60) + v1()))  # type: ignore[arg-type] # the same
+    assert constant.duration_s == pytest.approx(60 * 417 * 8 / 128_000)
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_hostile_bytes_never_crash_nor_hang_the_parser(data: st.DataObject) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 
 import pytest
-from indelible_server.files.containers import MODULES
+from indelible_server.files import containers
 from indelible_server.files.containers.blocks import Blocks
 from indelible_server.files.containers.container import Container
 from indelible_server.files.forms import Metadata
@@ -127,7 +127,7 @@ class Card(Container):
 @pytest.fixture
 def card(library: Library, monkeypatch: pytest.MonkeyPatch) -> bytes:
     """A card with a title in both forms, known to be in step; then another program changes its own form alone."""
-    monkeypatch.setitem(MODULES, "BMP", Card)
+    monkeypatch.setattr(containers, "container_class", {"BMP": Card}.get)
     key = library.add("a.bmp", b"BM: A\n" + packet(titled("A")))
     assert library.read(key).homes == {Home.EMBEDDED: {"title": "A"}}
     library.add("a.bmp", library.bytes_of(key).replace(b"BM: A", b"BM: B"))

@@ -41,6 +41,13 @@ def replaced(library: Library) -> FilePlan:
     return plan
 
 
+def moved(library: Library) -> FilePlan:
+    """A plan of which one change moves the next."""
+    key = library.add("a.bin", bytes(range(100)))
+    patches = (Patch(10, bytes(range(10, 14)), b"longer text"), Patch(50, bytes(range(50, 60)), b"short"))
+    return FilePlan(key, Home.EMBEDDED, Mode.REPLACE, b".indelible-x", library.root.identity(key), patches)
+
+
 def created(library: Library) -> FilePlan:
     (plan,) = library.plan(library.add("a.nef", b"II*\0raw"), {"title": "first"}).files
     assert plan.mode is Mode.CREATE
@@ -53,7 +60,7 @@ def removed(library: Library) -> FilePlan:
     return undo_of(library.root, plan)
 
 
-WAYS = [appended, patched, replaced, created]
+WAYS = [appended, patched, replaced, moved, created]
 
 
 @pytest.mark.parametrize("make", WAYS)

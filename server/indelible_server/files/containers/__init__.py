@@ -3,75 +3,74 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
+from importlib import import_module
 
 from ..media import MediaFile
 from ..problems import FileProblem, Reason
-from .aiff import Aiff
-from .avi import Avi
 from .container import Container
-from .flac import Flac
-from .gif import Gif
-from .heif import Heif
-from .indesign import InDesign
-from .jp2 import Jp2
-from .jpeg import Jpeg
-from .jxl import Jxl
-from .mp3 import Mp3
-from .ogg import Ogg
-from .pdf import Pdf
-from .png import Png
-from .postscript import PostScript
-from .psd import Psd
-from .quicktime import QuickTime
-from .svg import Svg
-from .tiff import TiffImage
-from .wav import Wav
-from .webp import WebP
 
-MODULES: Mapping[str, type[Container]] = {
-    "3GP": QuickTime,
-    "AIFF": Aiff,
-    "AVI": Avi,
-    "AVIF": Heif,
-    "DNG": TiffImage,
-    "FLAC": Flac,
-    "GIF": Gif,
-    "HEIC": Heif,
-    "Illustrator": PostScript,
-    "InDesign": InDesign,
-    "JPEG 2000": Jp2,
-    "JPEG XL": Jxl,
-    "JPEG": Jpeg,
-    "M4A": QuickTime,
-    "MOV": QuickTime,
-    "MP3": Mp3,
-    "MP4": QuickTime,
-    "Ogg": Ogg,
-    "PDF": Pdf,
-    "PNG": Png,
-    "PSD": Psd,
-    "PostScript": PostScript,
-    "SVG": Svg,
-    "TIFF": TiffImage,
-    "WAV": Wav,
-    "WebP": WebP,
+# Named by their place and loaded when a file of theirs is met: a writer is started again and again, and most libraries
+# have files of few kinds.
+EMBEDDED: Mapping[str, str] = {
+    "3GP": "quicktime.QuickTime",
+    "AIFF": "aiff.Aiff",
+    "AVI": "avi.Avi",
+    "AVIF": "heif.Heif",
+    "DNG": "tiff.TiffImage",
+    "FLAC": "flac.Flac",
+    "GIF": "gif.Gif",
+    "HEIC": "heif.Heif",
+    "Illustrator": "postscript.PostScript",
+    "InDesign": "indesign.InDesign",
+    "JPEG 2000": "jp2.Jp2",
+    "JPEG XL": "jxl.Jxl",
+    "JPEG": "jpeg.Jpeg",
+    "M4A": "quicktime.QuickTime",
+    "MOV": "quicktime.QuickTime",
+    "MP3": "mp3.Mp3",
+    "MP4": "quicktime.QuickTime",
+    "Ogg": "ogg.Ogg",
+    "PDF": "pdf.Pdf",
+    "PNG": "png.Png",
+    "PSD": "psd.Psd",
+    "PostScript": "postscript.PostScript",
+    "SVG": "svg.Svg",
+    "TIFF": "tiff.TiffImage",
+    "WAV": "wav.Wav",
+    "WebP": "webp.WebP",
 }
 """The formats that tags are embedded into, by name."""
+READ_ONLY: Mapping[str, str] = dict.fromkeys(("ARW", "CR2", "NEF", "ORF", "PEF", "RW2", "SRW", "raw"), "raw.Raw")
+"""The formats whose tags are only read."""
+
+
+@cache
+def container_class(format_name: str) -> type[Container] | None:
+    """What knows the files of this format; None for a format that is not known."""
+    place = EMBEDDED.get(format_name) or READ_ONLY.get(format_name)
+    if place is None:
+        return None
+    module, _, name = place.partition(".")
+    found: type[Container] = getattr(import_module(f".{module}", __package__), name)
+    return found
 
 
 def identify(media: MediaFile, format_name: str) -> Container | None:
-    """The container in a file of this format; None for a format that nothing can be embedded into.
+    """The container in a file of this format; None for a format that is not known, or a raw file of another build.
 
     What cannot be parsed, for damage or for something that is not known, is a container that says only that.
     """
-    module = MODULES.get(format_name)
-    if module is None:
+    its_class = container_class(format_name)
+    if its_class is None:
         return None
     try:
-        return module(media)
+        return its_class(media)
     except FileProblem as problem:
         if problem.reason not in (Reason.CORRUPT, Reason.UNSUPPORTED, Reason.TOO_LARGE):
             raise
+        if format_name in READ_ONLY:
+            return None
         unreadable = Container(media)
         unreadable.refusal = problem
         return unreadable

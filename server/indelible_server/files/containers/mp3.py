@@ -85,7 +85,7 @@ class Mp3(Container):
         if id3.MAGIC in data[:at]:
             self.refuse(Reason.UNSUPPORTED, "the file has another ID3 tag before the sound")
         if at is not None:
-            self.duration_s = mpeg.duration(data[at:])
+            self.duration_s = mpeg.duration(data[at:], self._end - self._audio - at)
         elif self._tag is None:
             raise FileProblem(Reason.CORRUPT, "the file has no sound that is MP3")
 

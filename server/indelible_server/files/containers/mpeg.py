@@ -20,11 +20,12 @@ _WITHIN = 192
 
 @dataclass(frozen=True)
 class Audio:
-    """A frame: its length in bytes (0 if it does not say), its samples, and their rate."""
+    """A frame: its length in bytes (0 if it does not say), its samples, their rate, and its bits per second."""
 
     length: int
     samples: int
     rate: int
+    speed: int
 
 
 def frame(head: bytes) -> Audio | None:
@@ -40,7 +41,7 @@ def frame(head: bytes) -> Audio | None:
     speed = (_BITS_1 if version == 3 else _BITS_2)[layer][bits] * 1000
     unit = 4 if layer == 3 else 1
     length = (samples // 8 // unit * speed // per_second + padding) * unit if speed else 0
-    return Audio(length, samples, per_second)
+    return Audio(length, samples, per_second, speed)
 
 
 def start(data: bytes) -> int | None:
@@ -58,10 +59,24 @@ def start(data: bytes) -> int | None:
     return None
 
 
-def duration(data: bytes) -> float | None:
-    """How long it plays, in seconds, if the first frame says it."""
+def duration(data: bytes, length: int) -> float | None:
+    """How long sound of this length in bytes plays, in seconds, by its first bytes.
+
+    The first frame says how many there are; if it does not, all are taken to have its bits per second.
+    """
     first = frame(data[:4])
-    at = max(data.find(b"Xing", 0, _WITHIN), data.find(b"Info", 0, _WITHIN))
-    if first is None or at < 0 or not data[at + 7 : at + 8] or not data[at + 7] & 1:
+    if first is None:
         return None
-    return int.from_bytes(data[at + 8 : at + 12], "big") * first.samples / first.rate
+    frames = _frames(data)
+    if frames:
+        return frames * first.samples / first.rate
+    return length * 8 / first.speed if first.speed else None
+
+
+def _frames(data: bytes) -> int:
+    """How many frames there are by a frame that says so, as either of two encoders' families write it; else 0."""
+    at = max(data.find(b"Xing", 0, _WITHIN), data.find(b"Info", 0, _WITHIN))
+    if at >= 0:
+        return int.from_bytes(data[at + 8 : at + 12], "big") if data[at + 7 : at + 8] and data[at + 7] & 1 else 0
+    at = data.find(b"VBRI", 0, _WITHIN)
+    return int.from_bytes(data[at + 14 : at + 18], "big") if at >= 0 else 0

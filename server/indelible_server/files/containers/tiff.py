@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import ClassVar
 
 from ..exif import Exif
 from ..exif_file import FileExif
@@ -17,7 +18,7 @@ from . import ghost
 from .blocks import Blocks
 from .container import Container, Range
 
-_WIDTH, _HEIGHT, _SUBFILE, _COMPRESSION, _PHOTOMETRIC = 0x0100, 0x0101, 0x00FE, 0x0103, 0x0106
+WIDTH, HEIGHT, _SUBFILE, _COMPRESSION, _PHOTOMETRIC = 0x0100, 0x0101, 0x00FE, 0x0103, 0x0106
 _XMP, _IPTC, _PHOTOSHOP = 0x02BC, 0x83BB, 0x8649
 _DNG_VERSION, _CONTENT_CREDENTIALS, _NDPI, _LEAF = 0xC612, 0xCD41, 0xFF8C, 0x8606
 _ONCE = (_XMP, _IPTC, _PHOTOSHOP, Ifd.EXIF, Ifd.GPS)
@@ -37,15 +38,17 @@ class TiffImage(Container):
     takes_exif = True
     xmp_yields = False
     iptc_apart = True
+    parser: ClassVar[type[TiffFile]] = TiffFile
+    """What knows the file's directories."""
 
     def __init__(self, media: MediaFile) -> None:
         super().__init__(media)
-        self._tiff = TiffFile(media)
+        self._tiff = self.parser(media)
         self._exif = FileExif(self._tiff)
         self._is_dng = self._tiff.image.first(_DNG_VERSION) is not None
         self.takes_iptc = not self._is_dng
         main = self._main
-        self.width, self.height = self._number(main, _WIDTH), self._number(main, _HEIGHT)
+        self.width, self.height = self._number(main, WIDTH), self._number(main, HEIGHT)
         self._judge()
 
     @property
