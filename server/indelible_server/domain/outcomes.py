@@ -60,6 +60,7 @@ class Failed:
     transient: bool
     not_carried_out: tuple[Intent, ...] = ()
     foreign: tuple[Intent, ...] = ()
+    homes: dict[str, Tags] | None = None
 
 
 @dataclass(frozen=True)
@@ -81,11 +82,15 @@ class Conflicted:
 
 @dataclass(frozen=True)
 class GivenBack:
-    """Not written. `not_carried_out` are intents that never touched a file, `foreign` those that met other content."""
+    """Not written. `not_carried_out` are intents that never touched a file, `foreign` those that met other content.
+
+    `homes` is what those have started from who wrote that content: the base of the next merge.
+    """
 
     claim: Claim
     not_carried_out: tuple[Intent, ...] = ()
     foreign: tuple[Intent, ...] = ()
+    homes: dict[str, Tags] | None = None
 
 
 Outcome = Verified | Failed | Conflicted | GivenBack | undo.PassedOver
@@ -163,7 +168,8 @@ def _still_member(run: Run, after: Item, counted_as: str) -> bool:
 def _after(tx: Connection, changeset: Changeset, before: Item, result: Outcome) -> tuple[Item, str]:
     """The item after the result, and what a run counts it as: "" for not yet."""
     if isinstance(result, Failed | GivenBack) and result.foreign:
-        before = item_state.unverified(before)
+        homes = before.homes if result.homes is None else result.homes
+        before = replace(item_state.unverified(before), homes=homes)
     if isinstance(result, GivenBack):
         return before, ""
     if isinstance(result, Conflicted):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import structlog
 from sqlalchemy import Connection
@@ -19,6 +20,7 @@ from ..files.problems import Changed, FileProblem, LeaseLost, Reason
 from ..files.reading import verify
 from ..files.settle import Outcome as Settled
 from ..files.settle import settle
+from ..files.tags import Tags
 from ..roots import Roots
 from ..storage import catalogs, hosts, intents, items, leases
 from ..storage.catalogs import Catalog
@@ -179,8 +181,9 @@ class AtRoot:
         except FileProblem as worse:
             return self._failed(planned.claim, worse)  # as above
         if isinstance(problem, FileProblem):
-            return self._failed(planned.claim, problem, untouched, changed)
-        return GivenBack(planned.claim, not_carried_out=untouched, foreign=changed)
+            failed = self._failed(planned.claim, problem, untouched, changed)
+            return replace(failed, homes=self._started_from(planned, changed))
+        return GivenBack(planned.claim, untouched, changed, self._started_from(planned, changed))
 
     def _settle_one(self, claim: Claim, live: Sequence[Intent], late: Mapping[str, Late]) -> Outcome:
         self._pipeline.begin(claim)
@@ -198,7 +201,7 @@ class AtRoot:
             # Unless it does not verify: then someone has written since.
             with contextlib.suppress(FileProblem):
                 return planned.verified(planned.read_back(self._root, self._policy), 0)
-        return GivenBack(planned.claim, not_carried_out=untouched, foreign=changed)
+        return GivenBack(planned.claim, untouched, changed, self._started_from(planned, changed))
 
     def _shut_out(self, planned: Planned, late: Mapping[str, Late]) -> None:
         """Before anything is judged: the writers from which it is taken over can do no more to the files."""
@@ -219,6 +222,9 @@ class AtRoot:
         untouched = tuple(intent for intent, outcome in found.items() if outcome is Settled.OLD)
         changed = tuple(intent for intent in found if intent not in untouched)
         return untouched, changed, all(outcome is Settled.NEW for outcome in found.values())
+
+    def _started_from(self, planned: Planned, foreign: Sequence[Intent]) -> dict[str, Tags] | None:
+        return planned.started_from(self._root, self._policy) if foreign else None
 
     def _asking(self, claim: Claim) -> Callable[[], bool]:
         """The last question before a file is changed."""
