@@ -16,6 +16,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, event
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -153,6 +154,11 @@ class Database:
 def touch(tx: Connection, catalog_id: int) -> None:
     """Note that this transaction changes something to be seen in the catalog: its watchers are woken at commit."""
     tx.info.setdefault("touched", set()).add(catalog_id)
+
+
+def insert_into(tx: Connection, table: sa.Table) -> Any:
+    """An INSERT of this database's own kind, which can say what becomes of rows that are there already."""
+    return sqlite.insert(table) if tx.dialect.name == "sqlite" else postgresql.insert(table)
 
 
 def now_ms(tx: Connection) -> int:

@@ -10,11 +10,9 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Connection
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from .catalogs import Root, root_from_row, set_root_offline
-from .database import now_ms
+from .database import insert_into, now_ms
 from .tables import hosts, roots, unreached
 
 ALIVE_MS = 45_000
@@ -33,8 +31,7 @@ def begin(tx: Connection, host: Host) -> None:
     """Put a host on record that has just started; what it did not reach before is tried again."""
     now = now_ms(tx)
     values = {"name": host.name, "version": host.version, "started_at": now, "heartbeat_at": now}
-    insert = sqlite_insert if tx.dialect.name == "sqlite" else postgresql_insert
-    query = insert(hosts).values(values | {"host_id": host.host_id})
+    query = insert_into(tx, hosts).values(values | {"host_id": host.host_id})
     tx.execute(query.on_conflict_do_update(index_elements=[hosts.c.host_id], set_=values))
     _forget_unreached(tx, host.host_id)
 
@@ -91,8 +88,7 @@ def note_reach(tx: Connection, host_id: str, root: Root, reached: bool) -> None:
     if reached:
         tx.execute(sa.delete(unreached).where(*(unreached.c[name] == value for name, value in row.items())))
     else:
-        insert = sqlite_insert if tx.dialect.name == "sqlite" else postgresql_insert
-        tx.execute(insert(unreached).values(row).on_conflict_do_nothing())
+        tx.execute(insert_into(tx, unreached).values(row).on_conflict_do_nothing())
     not_by = sa.select(unreached.c.host_id).where(unreached.c.root_id == root.root_id)
     reaching = sa.select(hosts.c.host_id).where(is_alive(tx), hosts.c.host_id.not_in(not_by))
     set_root_offline(tx, root.root_id, tx.execute(reaching.limit(1)).first() is None)

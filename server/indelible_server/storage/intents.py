@@ -8,10 +8,8 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from .database import now_ms
+from .database import insert_into, now_ms
 from .tables import intents, late_writers, writers
 from .tables import writes as write_rows
 from .writes import Note, expire_beyond, row_values
@@ -40,8 +38,7 @@ def insert(tx: Connection, new: Sequence[Intent]) -> set[str]:
     rows = [
         {name: getattr(intent, name) for name in Intent.__dataclass_fields__} | {"created_at": now} for intent in new
     ]
-    dialect_insert = sqlite_insert if tx.dialect.name == "sqlite" else postgresql_insert
-    taken = tx.execute(dialect_insert(intents).on_conflict_do_nothing().returning(intents.c.intent_id), rows)
+    taken = tx.execute(insert_into(tx, intents).on_conflict_do_nothing().returning(intents.c.intent_id), rows)
     return set(taken.scalars())
 
 

@@ -9,11 +9,9 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Row
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from .catalogs import lock_store
-from .database import now_ms, touch
+from .database import insert_into, now_ms, touch
 from .hosts import is_alive
 from .item import dump
 from .tables import hosts, job_claims, jobs
@@ -72,9 +70,8 @@ def claim(tx: Connection, host_id: str, kinds: Sequence[str], running: Collectio
     )
     query = query.order_by(jobs.c.job_id).limit(limit)
     found = [_job(row) for row in tx.execute(query)]
-    insert_row = sqlite_insert if tx.dialect.name == "sqlite" else postgresql_insert
     for job in found:
-        row = insert_row(job_claims).values(catalog_id=job.catalog_id, job_id=job.job_id, host_id=host_id)
+        row = insert_into(tx, job_claims).values(catalog_id=job.catalog_id, job_id=job.job_id, host_id=host_id)
         key = [job_claims.c.catalog_id, job_claims.c.job_id]
         tx.execute(row.on_conflict_do_update(index_elements=key, set_={"host_id": host_id}))
     return [replace(job, host_id=host_id) for job in found]

@@ -11,11 +11,9 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Connection
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from . import hosts
-from .database import now_ms, touch
+from .database import insert_into, now_ms, touch
 from .ids import new_id
 from .item import Item, ItemState, from_row
 from .runs import RUNNING, Run, members
@@ -198,8 +196,7 @@ def drop_expired(tx: Connection) -> None:
     for lease in tx.execute(query.returning(leases.c.catalog_id, leases.c.item_id, leases.c.writer_id)).all():
         had = intents.c.catalog_id == lease.catalog_id, intents.c.item_id == lease.item_id
         rows = sa.select(intents.c.intent_id, sa.literal(lease.writer_id)).where(*had)
-        insert = sqlite_insert if tx.dialect.name == "sqlite" else postgresql_insert
-        query_in = insert(late_writers).from_select(["intent_id", "writer_id"], rows)
+        query_in = insert_into(tx, late_writers).from_select(["intent_id", "writer_id"], rows)
         tx.execute(query_in.on_conflict_do_nothing())
         touch(tx, lease.catalog_id)
 
@@ -247,10 +244,9 @@ def _lease(tx: Connection, catalog_id: int, writer_id: str, query: sa.Select[Any
         }
         for item in found
     ]
-    insert = sqlite_insert if tx.dialect.name == "sqlite" else postgresql_insert
     # A claim that was committed between our look and our lock has its lease already: leave it alone.
     leased = tx.execute(
-        insert(leases).values(rows).on_conflict_do_nothing().returning(leases.c.item_id, leases.c.token)
+        insert_into(tx, leases).values(rows).on_conflict_do_nothing().returning(leases.c.item_id, leases.c.token)
     )
     tokens = {row.item_id: row.token for row in leased}
     touch(tx, catalog_id)

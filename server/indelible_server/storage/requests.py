@@ -6,10 +6,8 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from .database import now_ms
+from .database import insert_into, now_ms
 from .tables import requests
 
 KEPT_MS = 7 * 24 * 3600 * 1000
@@ -46,9 +44,8 @@ def begin(tx: Connection, key: RequestKey) -> bool:
     """
     now = now_ms(tx)
     values = {name: getattr(key, name) for name in RequestKey.__dataclass_fields__} | {"created_at": now}
-    insert = sqlite_insert if tx.dialect.name == "sqlite" else postgresql_insert
     begun = tx.execute(
-        insert(requests).values(values).on_conflict_do_nothing().returning(requests.c.request_id)
+        insert_into(tx, requests).values(values).on_conflict_do_nothing().returning(requests.c.request_id)
     ).first()
     tx.execute(sa.delete(requests).where(requests.c.created_at < now - KEPT_MS, requests.c.answer.is_not(None)))
     return begun is not None
