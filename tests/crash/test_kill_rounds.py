@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import random
+import signal
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -36,7 +37,7 @@ NAME = "Archive"
 FIELDS = {"title": "Title", "headline": "Headline", "instructions": "Instructions", "source": "Source"}
 """The field that each client edits, and what ExifTool calls it in XMP."""
 
-AIMS = {Step.IDLE: 3, Step.PLANNED: 4, Step.INTENDED: 10, Step.APPLYING: 5, Step.APPLIED: 12}
+AIMS = {Step.IDLE: 3, Step.PLANNED: 3, Step.INTENDED: 8, Step.APPLYING: 6, Step.APPLIED: 8}
 """How often a round waits for this step before it kills. Until the signal arrives it may have become another one."""
 AIM_S = 5.0
 
@@ -77,12 +78,15 @@ class Rounds:
         return None
 
     def _aim_at_an_intent(self, end: float) -> str | None:
-        """The step lasts a millisecond or two: there is no time to look at files."""
-        before = with_intents(self._database)
+        """The step lasts a millisecond or two: no time to look at files, and the writer has to stand still at once."""
+        before, living = with_intents(self._database), self._writers()
         while time.monotonic() < end:
             now = with_intents(self._database)
-            if now - before:
-                return min(now - before)
+            for writer in now - before:
+                if writer in living:
+                    os.kill(living[writer], signal.SIGSTOP)
+                    return writer
+                living = self._writers()
             before = now
         return None
 

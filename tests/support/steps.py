@@ -52,34 +52,43 @@ def in_hand(database: Database, root: Path) -> dict[str, InHand]:
 
 def with_intents(database: Database) -> set[str]:
     """The ids of the writers that have leased something for which there is an intent."""
-    return {writer_id for writer_id, plan in database.read(_leased) if plan is not None}
+    query = sa.select(leases.c.writer_id).join(intents, _SAME_ITEM).distinct()
+    return set(database.read(lambda tx: tx.scalars(query).all()))
+
+
+_SAME_ITEM = sa.and_(intents.c.catalog_id == leases.c.catalog_id, intents.c.item_id == leases.c.item_id)
 
 
 def _leased(tx: Connection) -> list[tuple[str, bytes | None]]:
-    same = sa.and_(intents.c.catalog_id == leases.c.catalog_id, intents.c.item_id == leases.c.item_id)
-    query = sa.select(leases.c.writer_id, intents.c.plan).select_from(leases.outerjoin(intents, same))
+    query = sa.select(leases.c.writer_id, intents.c.plan).select_from(leases.outerjoin(intents, _SAME_ITEM))
     return [(row.writer_id, row.plan) for row in tx.execute(query)]
 
 
 def _step(files: list[Step]) -> Step:
-    if not files:
-        return Step.PLANNED
-    for step in (Step.APPLYING, Step.APPLIED):
-        if step in files:
-            return step
-    return Step.INTENDED
+    """The step of a writer that is so far with the files of its batch."""
+    return next((step for step in (Step.APPLYING, Step.APPLIED, Step.INTENDED) if step in files), Step.PLANNED)
 
 
 def _file_step(root: Path, plan: FilePlan) -> Step:
-    """How far the writer has come with this file; with foreign content in it, it counts as torn."""
+    """How far the writer has come with this file. One that others have written since counts as not begun."""
     path = root / os.fsdecode(plan.target)
     if path.with_name(os.fsdecode(plan.temp)).exists():
         return Step.APPLYING
     content = path.read_bytes()
-    for step, size, ranges in (
-        (Step.INTENDED, plan.old_size, plan.old_ranges),
-        (Step.APPLIED, plan.new_size, plan.new_ranges),
-    ):
-        if len(content) == size and all(content[offset : offset + len(data)] == data for offset, data in ranges):
-            return step
-    return Step.APPLYING
+    if len(content) == plan.new_size and _holds(content, plan.new_ranges):
+        return Step.APPLIED
+    if len(content) == plan.old_size and _holds(content, plan.old_ranges):
+        return Step.INTENDED
+    return Step.APPLYING if plan.in_place and _is_torn(content, plan) else Step.INTENDED
+
+
+def _holds(content: bytes, ranges: list[tuple[int, bytes]]) -> bool:
+    return all(content[offset : offset + len(data)] == data for offset, data in ranges)
+
+
+def _is_torn(content: bytes, plan: FilePlan) -> bool:
+    return all(
+        byte in pair
+        for patch in plan.fixed
+        for byte, pair in zip(content[patch.offset :], zip(patch.old, patch.new, strict=True), strict=False)
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -79,6 +79,27 @@ def merge_homes(base: Mapping[str, Tags], ours: Tags, theirs: Mapping[str, Tags]
         )
         merged = Merged(step.tags, merged.conflicts + step.conflicts, merged.taken_in | step.taken_in)
     return merged
+
+
+def base_after(base: Tags, wanted: Tags, written: Iterable[str], found: Tags) -> Tags:
+    """What both sides start from in a home that was to become `wanted`, and that others have written since.
+
+    If one of the fields that were `written` is found as it was to become, they started from our values: whoever takes
+    such a value back now changes it, and must not have it brought back as if others had put it there.
+    """
+    ours = {field: wanted.get(field) for field in written}
+    if not any(_is_taken_over(field, base.get(field), value, found.get(field)) for field, value in ours.items()):
+        return base
+    return {field: value for field, value in (base | ours).items() if value is not None}
+
+
+def _is_taken_over(field: str, base: Value | None, wanted: Value | None, found: Value | None) -> bool:
+    if same(field, base, wanted):
+        return False
+    if not is_list(field):
+        return same(field, wanted, found)
+    before, after, present = ({element(field, value) for value in _listed(values)} for values in (base, wanted, found))
+    return after - before <= present and not (before - after) & present
 
 
 def _merge_field(field: str, base: Value | None, ours: Value | None, theirs: Value | None) -> tuple[Value | None, bool]:

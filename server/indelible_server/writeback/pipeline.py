@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import structlog
 from sqlalchemy import Connection
 
-from ..domain import policies, sync, undo_jobs
+from ..domain import policies, undo_jobs
 from ..domain.outcomes import Failed, GivenBack, Outcome, acknowledge
 from ..files.apply import apply
 from ..files.fencing import fence
@@ -19,6 +20,7 @@ from ..files.problems import Changed, FileProblem, LeaseLost, Reason
 from ..files.reading import verify
 from ..files.settle import Outcome as Settled
 from ..files.settle import settle
+from ..files.tags import Tags
 from ..roots import Roots
 from ..storage import catalogs, hosts, intents, items, leases
 from ..storage.catalogs import Catalog
@@ -179,12 +181,13 @@ class AtRoot:
         except FileProblem as worse:
             return self._failed(planned.claim, worse)  # as above
         if isinstance(problem, FileProblem):
-            return self._failed(planned.claim, problem, untouched, changed)
-        return GivenBack(planned.claim, not_carried_out=untouched, foreign=changed)
+            failed = self._failed(planned.claim, problem, untouched, changed)
+            return replace(failed, homes=self._started_from(planned, changed))
+        return GivenBack(planned.claim, untouched, changed, self._started_from(planned, changed))
 
     def _settle_one(self, claim: Claim, live: Sequence[Intent], late: Mapping[str, Late]) -> Outcome:
         self._pipeline.begin(claim)
-        if not live or not self._database.read(_still_ours, claim):
+        if not live or not self._database.read(leases.is_valid, claim):
             return GivenBack(claim)
         planned = Planned.of_stored(claim, live)
         try:
@@ -198,7 +201,7 @@ class AtRoot:
             # Unless it does not verify: then someone has written since.
             with contextlib.suppress(FileProblem):
                 return planned.verified(planned.read_back(self._root, self._policy), 0)
-        return GivenBack(planned.claim, not_carried_out=untouched, foreign=changed)
+        return GivenBack(planned.claim, untouched, changed, self._started_from(planned, changed))
 
     def _shut_out(self, planned: Planned, late: Mapping[str, Late]) -> None:
         """Before anything is judged: the writers from which it is taken over can do no more to the files."""
@@ -220,9 +223,12 @@ class AtRoot:
         changed = tuple(intent for intent in found if intent not in untouched)
         return untouched, changed, all(outcome is Settled.NEW for outcome in found.values())
 
+    def _started_from(self, planned: Planned, foreign: Sequence[Intent]) -> dict[str, Tags] | None:
+        return planned.started_from(self._root, self._policy) if foreign else None
+
     def _asking(self, claim: Claim) -> Callable[[], bool]:
         """The last question before a file is changed."""
-        return lambda: self._database.read(_still_ours, claim)
+        return lambda: self._database.read(leases.is_valid, claim)
 
     def _failed(
         self,
@@ -248,13 +254,10 @@ def _intend(tx: Connection, planned: Sequence[Planned]) -> set[str]:
 
 
 def _may_begin(tx: Connection, claim: Claim) -> bool:
-    wanted = undo_jobs.is_wanted(tx, claim.job_id) if claim.job_id else sync.may_write(tx, claim.item.catalog_id)
+    if claim.job_id is None:
+        return leases.may_begin(tx, claim)
     held = items.with_hold(tx, claim.item.catalog_id, [claim.item.item_id])
-    return wanted and not held and _still_ours(tx, claim)
-
-
-def _still_ours(tx: Connection, claim: Claim) -> bool:
-    return bool(leases.valid(tx, [claim]))
+    return undo_jobs.is_wanted(tx, claim.job_id) and not held and leases.is_valid(tx, claim)
 
 
 def _all_taken(planned: Planned, taken: set[str]) -> bool:

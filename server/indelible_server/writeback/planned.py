@@ -10,11 +10,12 @@ from typing import Any
 
 from ..domain.outcomes import Conflicted, Failed, Verified
 from ..domain.undo import Undoing
+from ..files.merge import base_after
 from ..files.plan import FilePlan, Home, Identity, Plan
 from ..files.policy import Policy
 from ..files.port import Root
 from ..files.problems import FileProblem, Reason
-from ..files.reading import Reading, verify
+from ..files.reading import Reading, read, verify
 from ..files.tags import Tags, difference
 from ..files.undoing import is_made
 from ..storage.ids import new_id
@@ -109,6 +110,20 @@ class Planned:
             changes=self.changes,
             undoing=self.undoing,
         )
+
+    def started_from(self, root: Root, policy: Policy) -> dict[str, Tags]:
+        """What those who wrote to the item's files instead of us, or after us, have started from, per home."""
+        homes = dict(self.claim.item.homes)
+        try:
+            found = read(root, self.plan.target, policy, sidecar=self.plan.sidecar).homes
+        except FileProblem:
+            return homes  # nobody can tell, and nothing is merged before it can be read
+        for home, wanted in self.plan.wanted.items():
+            written = self.plan.written.get(home, frozenset())
+            base = base_after(homes.get(home, {}), wanted, written, found.get(home, {}))
+            if home in homes or base:
+                homes[str(home)] = base
+        return homes
 
     def conflicted(self, reading: Reading) -> Conflicted | Failed:
         """The outcome when people have to decide first. Of two homes in conflict, the first one's value is shown."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
-from indelible_server.files.merge import Conflict, ConflictPolicy, merge, merge_homes
+from indelible_server.files.merge import Conflict, ConflictPolicy, base_after, merge, merge_homes
 from indelible_server.files.tags import Tags, difference
 
 WORDS = st.lists(st.sampled_from("abcdef"), unique=True)
@@ -92,3 +92,33 @@ def test_merging_with_an_unchanged_side_gives_the_other(base: list[str], changed
 
     assert not difference(merge(before, after, before).tags, after)
     assert not difference(merge(before, before, after).tags, after)
+
+
+def test_who_writes_over_what_we_wrote_has_started_from_it() -> None:
+    base: Tags = {"title": "old", "keywords": ["a", "b"], "rating": 1}
+    wanted: Tags = {"keywords": ["b", "c"], "rating": 1}
+    written = ["title", "keywords"]
+
+    assert base_after(base, wanted, written, wanted | {"credit": "theirs"}) == wanted
+    assert base_after(base, wanted, written, {"title": "theirs", "keywords": ["b", "c", "d"]}) == wanted
+    assert base_after(base, wanted, written, {"keywords": ["a", "b"]}) == wanted, "the title is cleared"
+
+
+def test_who_writes_over_what_was_there_before_us_has_not_started_from_ours() -> None:
+    base: Tags = {"title": "old", "keywords": ["a", "b"]}
+    wanted: Tags = {"title": "new", "keywords": ["b", "c"]}
+
+    for found in (base, base | {"credit": "theirs"}, {"title": "theirs", "keywords": ["a", "b", "c"]}, {}):
+        assert base_after(base, wanted, ["title", "keywords"], found) == base
+
+
+@given(base=WORDS, wanted=WORDS, theirs=WORDS)
+def test_what_is_taken_back_after_others_wrote_over_it_stays_away(
+    base: list[str], wanted: list[str], theirs: list[str]
+) -> None:
+    found = wanted + [word for word in theirs if word not in (*wanted, *base)]
+    known = base_after({"keywords": base}, {"keywords": wanted}, ["keywords"], {"keywords": found})
+
+    taken_back = merge(known, {"keywords": base}, {"keywords": found})
+
+    assert not set(taken_back.tags.get("keywords", [])) & (set(wanted) - set(base))
