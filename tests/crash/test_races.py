@@ -89,7 +89,7 @@ class Race:
         assert found == {}, "left behind"
         if missing:
             assert (content, outcome) == (way.new, Outcome.NEW)
-        elif content not in [edited(each, edit) for each in (way.old, way.new)]:
+        elif content not in edited(way.old, edit) + edited(way.new, edit):
             self.lost += 1
 
 

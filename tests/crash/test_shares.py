@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from indelible_server.files.apply import apply
 from indelible_server.files.plan import Mode
-from indelible_server.files.port import Root
+from indelible_server.files.port import Folder, Root
 from indelible_server.files.problems import Changed, FileProblem, Reason
 from indelible_server.files.settle import Outcome, settle
 from support.shares import Share
-from support.ways import WAYS, Way, contents, make_way
+from support.ways import MARK, WAYS, Way, contents, make_way
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +69,27 @@ def test_i2_a_file_that_someone_has_open_on_smb_is_locked_until_it_is_closed(smb
             assert settle(root, way.plan) is Outcome.OLD
     assert applied(smb, way) is None
     assert contents(smb.path) == way.content(Outcome.NEW)
+
+
+@pytest.mark.parametrize("name", ["replace", "sidecar"])
+def test_i4_a_write_that_coarse_times_do_not_show_is_noticed(
+    smb: Share, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """A program writes where we change nothing, while we copy, within the two seconds of one step."""
+    way = make_way(name, tmp_path / "library").laid(smb.path)
+    path = smb.path / os.fsdecode(way.plan.target)
+    theirs = (way.old or b"").replace(MARK, b"edit:000000000007")
+    exchange = Folder.exchange
+
+    def raced(folder: Folder, temp: bytes, name: bytes) -> bool:
+        with path.open("r+b") as file:
+            file.write(theirs)
+        return exchange(folder, temp, name)
+
+    monkeypatch.setattr(Folder, "exchange", raced)
+    with Root(str(smb.path)) as root, pytest.raises(Changed):
+        apply(root, way.plan, still_ours=lambda: True)
+    assert contents(smb.path) == {way.plan.target: theirs}
 
 
 def test_i2_what_smb_does_not_know_is_not_missed(smb: Share, way: Way) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import mmap
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -49,11 +50,14 @@ class Made:
     missing: bool
 
 
-def edited(content: bytes | None, edit: Edit) -> bytes:
-    """The content as a program saves it that has read it before, or makes the file if there is none."""
+def edited(content: bytes | None, edit: Edit) -> list[bytes]:
+    """The content as a program saves it that has read it before, or makes the file if there is none.
+
+    First with the edit at the first of the places where it can be, then with it at the others.
+    """
     content = _NEW if content is None else content
-    at = content.index(_MARK)
-    return content[:at] + edit.token + content[at + len(edit.token) :]
+    places = [match.start() for match in re.finditer(re.escape(_MARK), content)]
+    return [content[:at] + edit.token + content[at + len(edit.token) :] for at in places]
 
 
 class Racer:
@@ -137,12 +141,12 @@ def _persevere(go: Callable[[], None]) -> None:
 
 def _renames(edit: Edit, content: bytes | None) -> Callable[[], None]:
     beside = edit.path + ".other"
-    Path(beside).write_bytes(edited(content, edit))
+    Path(beside).write_bytes(edited(content, edit)[0])
     return lambda: os.rename(beside, edit.path)
 
 
 def _truncates(edit: Edit, content: bytes | None) -> Callable[[], None]:
-    new = edited(content, edit)
+    new = edited(content, edit)[0]
 
     def go() -> None:
         descriptor = os.open(edit.path, os.O_WRONLY | os.O_TRUNC)

@@ -12,6 +12,10 @@ from .port import Folder, Root
 from .problems import Changed, FileProblem, LeaseLost
 from .settle import put_back, write_in_place
 
+_COARSEST_NS = 2_000_000_000
+"""The step in which FAT tells times, also behind a share."""
+_PIECE = 1024 * 1024
+
 
 @dataclass(frozen=True)
 class Applied:
@@ -78,7 +82,8 @@ def _replace(folder: Folder, name: bytes, plan: FilePlan, still_ours: Callable[[
             _build(temp, plan, original)
             applied = _finished(temp)
             _ask(still_ours)
-            _check_named(folder, name, original, plan)
+            _check(original, plan)
+            _check_name(folder, name, plan)
         _swap(folder, name, plan, original, applied.identity)
     return applied
 
@@ -134,12 +139,32 @@ def _swap(folder: Folder, name: bytes, plan: FilePlan, original: MediaFile, ours
 def _take_place(folder: Folder, name: bytes, plan: FilePlan, original: MediaFile) -> None:
     """The best that can be done where names cannot be exchanged: a last look, and a rename at once."""
     try:
-        _check_named(folder, name, original, plan)
+        _check_copied(folder, plan, original)
+        _check(original, plan)
+        # A share may refuse to replace what anyone has open, us too; who waited for that comes in here.
+        original.close()
+        _check_name(folder, name, plan)
     except Changed:
         folder.unlink(plan.temp)
         raise
-    original.close()  # a share may refuse to replace what anyone has open, us too
     folder.replace(plan.temp, name)
+
+
+def _check_copied(folder: Folder, plan: FilePlan, original: MediaFile) -> None:
+    """Compare what was copied, if the original's time is too near to that of the copy to tell a write in between."""
+    with folder.open(plan.temp) as temp:
+        if plan.identity is None or temp.identity.mtime_ns - plan.identity.mtime_ns > _COARSEST_NS:
+            return
+        position = 0
+        for piece in plan.pieces():
+            if isinstance(piece, bytes):
+                position += len(piece)
+                continue
+            for at in range(0, piece.length, _PIECE):
+                length = min(_PIECE, piece.length - at)
+                if original.read_anew(piece.offset + at, length) != temp.read_anew(position + at, length):
+                    raise Changed("the file was written by another program while it was copied")
+            position += piece.length
 
 
 def _is_unwritten(folder: Folder, plan: FilePlan, original: MediaFile) -> bool:
@@ -156,8 +181,7 @@ def _check(media: MediaFile, plan: FilePlan) -> None:
         raise Changed("the file is not as it was when the change was planned")
 
 
-def _check_named(folder: Folder, name: bytes, media: MediaFile, plan: FilePlan) -> None:
-    _check(media, plan)
+def _check_name(folder: Folder, name: bytes, plan: FilePlan) -> None:
     if folder.identity(name) != plan.identity:
         raise Changed("the file was replaced by another one meanwhile")
 
