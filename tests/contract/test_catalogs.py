@@ -13,7 +13,7 @@ from indelible_server.domain.catalogs import ApprovedRoot, Deletion
 from indelible_server.domain.edits import Edit
 from indelible_server.domain.principal import Principal, Role
 from indelible_server.errors import AlreadyExists, FailedPrecondition, NotFound
-from indelible_server.storage import catalogs, items, jobs, runs
+from indelible_server.storage import catalogs, items, jobs, leases, runs
 from indelible_server.storage import changes as change_rows
 from indelible_server.storage.catalogs import Catalog, Root
 from indelible_server.storage.database import Database
@@ -100,15 +100,19 @@ def test_an_id_is_never_given_twice(database: Database) -> None:
 def test_a_deleted_catalog_is_gone_for_callers_at_once_and_rests_nothing(database: Database) -> None:
     catalog = create(database, "Archive", approved(b"/a"))
     add_items(database, catalog, [str(number) for number in range(rules.REMOVED_AT_ONCE + 1)])
-    run = Run(catalog.catalog_id, new_id(), runs.RUNNING, 0, False, 1, "ann", "", 0)
+    edited = edit(database, catalog, title("new"))
+    run = Run(catalog.catalog_id, new_id(), runs.RUNNING, edited.last_revision, False, 1, "ann", "", 0)
     database.write(runs.insert, run)
+    claimed = claim(database, catalog, run=run, limit=1)
+    assert database.read(leases.may_begin, claimed[0])
     job = database.write(jobs.insert, Job(catalog.catalog_id, new_id(), "IMPORT", "ann"))
     database.write(rules.begin_delete, catalog)
     with pytest.raises(NotFound):
         database.read(rules.find, ANN, "Archive")
     with pytest.raises(NotFound):
         database.read(rules.find, ANN, str(catalog.catalog_id))
-    assert not database.read(sync.may_write, catalog.catalog_id)
+    assert not database.read(leases.may_begin, claimed[0])
+    database.write(leases.release, claimed)
     assert database.read(runs.active, catalog.catalog_id) is None
     ended = database.read(jobs.get, job.job_id)
     assert ended is not None

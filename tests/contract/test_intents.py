@@ -23,7 +23,7 @@ from indelible_server.storage.writes import VERIFIED, Note
 from sqlalchemy import Row
 from sqlalchemy.exc import IntegrityError
 from support.edits import EVERYTHING, work_off
-from support.intents import make_intent
+from support.intents import make_intent, settle
 from support.samples import add_items, make_catalog
 
 
@@ -88,7 +88,7 @@ def test_a_settled_intent_is_kept_as_a_write_and_frees_its_target(database: Data
     intent = make_intent(item, run_id="run")
     database.write(intents.insert, [intent])
     note = Note(intent.revision, "PATCH", {"title": [None, "new"]}, "run")
-    database.write(intents.settle, [intent], VERIFIED, 123, note)
+    settle(database, intent, note, 123)
     assert live(database, item) == []
     assert not database.read(intents.any_live, item.catalog_id)
     (write,) = written(database, item)
@@ -114,7 +114,7 @@ def test_the_bytes_behind_the_last_ten_writes_of_an_item_are_kept(
         for nth in range(number):
             intent = make_intent(each, intent_id=f"{nth:024}")
             database.write(intents.insert, [intent])
-            database.write(intents.settle, [intent], VERIFIED, 1, Note(1, "PATCH"))
+            settle(database, intent, Note(1, "PATCH"))
     assert [len(write.plan) > 0 for write in written(database, item)] == [False] * 4 + [True] * 10
     assert all(write.plan for write in written(database, neighbour))
 
@@ -126,7 +126,7 @@ def test_no_more_than_so_many_writes_of_an_item_are_on_record(
     for nth in range(14):
         intent = make_intent(item, intent_id=f"{nth:024}")
         database.write(intents.insert, [intent])
-        database.write(intents.settle, [intent], VERIFIED, 1, Note(1, "PATCH"))
+        settle(database, intent, Note(1, "PATCH"))
     assert [write.intent_id for write in written(database, item)] == [f"{nth:024}" for nth in range(2, 14)]
 
 

@@ -47,7 +47,7 @@ def share() -> Share:
 @pytest.fixture
 def pipeline(database: Database, share: Share) -> Pipeline:
     """A writer's pipeline on that root."""
-    return Pipeline(database, roots=share, begin=lambda claim: None, may_go_on=lambda: True)
+    return Pipeline(database, "this host", roots=share, begin=lambda claim: None, may_go_on=lambda: True)
 
 
 @pytest.fixture

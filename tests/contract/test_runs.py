@@ -15,7 +15,7 @@ from indelible_server.domain.activity import Activity
 from indelible_server.domain.edits import Edit
 from indelible_server.domain.principal import Principal, Role
 from indelible_server.errors import FailedPrecondition, InvalidArgument, NotFound
-from indelible_server.storage import catalogs, runs, writers
+from indelible_server.storage import catalogs, leases, runs, writers
 from indelible_server.storage.catalogs import Catalog
 from indelible_server.storage.database import Database
 from indelible_server.storage.ids import new_id
@@ -231,10 +231,13 @@ def test_a_run_that_ended_meanwhile_is_not_ended_again(postgresql: Database) -> 
 def test_pausing_suspends_a_run_and_starting_resumes_it(database: Database, catalog: Catalog) -> None:
     (item,) = edited(database, catalog, "a")
     run = start(database, catalog)
-    assert database.read(sync.may_write, catalog.catalog_id)
+    (claimed,) = claim(database, catalog, run=run)
+    assert database.read(leases.may_begin, claimed)
     database.write(sync.pause, catalog)
     assert present(database, run).state == runs.SUSPENDED
-    assert not database.read(sync.may_write, catalog.catalog_id)
+    assert not database.read(leases.may_begin, claimed)
+    assert database.read(leases.is_valid, claimed)  # what is begun is finished
+    database.write(leases.release, [claimed])
     assert start(database, catalog, item).state == runs.SUSPENDED  # another selection: the run that is there
     resumed = start(database, catalog)
     assert (resumed.run_id, resumed.state) == (run.run_id, runs.RUNNING)

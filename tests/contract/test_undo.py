@@ -29,7 +29,7 @@ from indelible_server.storage.tables import writes as write_rows
 from indelible_server.storage.writes import Write
 from support import edits
 from support.edits import EVERYTHING, claim, edit, now, title
-from support.intents import make_intent
+from support.intents import make_intent, settle
 from support.outcomes import acknowledge, verified
 from support.samples import add_items
 
@@ -236,7 +236,7 @@ def test_a_write_that_came_after_the_request_is_not_what_was_meant(
     edit(database, catalog, title("newer"))
     intent = make_intent(now(database, item))
     database.write(intents.insert, [intent])
-    database.write(intents.settle, [intent], "VERIFIED", 1, writes.Note(9, "PATCH"))
+    settle(database, intent, writes.Note(9, "PATCH"))
     database.write(lambda tx: tx.execute(later))
     (mine,) = claims_of(database, job)
     (found,) = database.read(undo_jobs.wanted, [mine]).values()

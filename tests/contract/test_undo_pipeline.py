@@ -41,12 +41,12 @@ class World:
 
     def undo(self, before_each_file: Callable[[], bool] = lambda: True) -> None:
         """What a writer does with what is wanted of it."""
-        pipeline = Pipeline(self.database, Roots(), begin=lambda claim: None, may_go_on=before_each_file)
+        pipeline = Pipeline(self.database, "host", Roots(), begin=lambda claim: None, may_go_on=before_each_file)
         pipeline.undo(self.catalog, self.database.write(undo_jobs.claim, self.job.job_id, "writer", 32))
 
     def settle(self) -> None:
         """What the next writer does with what another one has left."""
-        pipeline = Pipeline(self.database, Roots(), begin=lambda claim: None, may_go_on=lambda: True)
+        pipeline = Pipeline(self.database, "host", Roots(), begin=lambda claim: None, may_go_on=lambda: True)
         pipeline.settle(self.catalog, self.database.write(leases.claim_unsettled, "writer", 32))
 
     def present(self) -> Job:
@@ -68,7 +68,7 @@ def world(database: Database, tmp_path: Path) -> World:
     added = add_items(database, catalog, [path.name for path in paths])
     originals = [path.read_bytes() for path in paths]
     edit(database, catalog, title("new"))
-    Pipeline(database, Roots(), begin=lambda claim: None, may_go_on=lambda: True).write(
+    Pipeline(database, "host", Roots(), begin=lambda claim: None, may_go_on=lambda: True).write(
         catalog, claim(database, catalog)
     )
     assert {seen(path).title for path in paths} == {"new"}

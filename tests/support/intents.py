@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from indelible_server.storage import intents
+from indelible_server.storage.database import Database
 from indelible_server.storage.ids import new_id
-from indelible_server.storage.intents import Intent
+from indelible_server.storage.intents import Intent, Settled
 from indelible_server.storage.item import Item
+from indelible_server.storage.writes import VERIFIED, Note
 
 
 def make_intent(item: Item, target: bytes | None = None, **values: object) -> Intent:
@@ -21,3 +24,9 @@ def make_intent(item: Item, target: bytes | None = None, **values: object) -> In
         "expected": "{}",
     }
     return Intent(**defaults | values)  # type: ignore[arg-type]
+
+
+def settle(database: Database, intent: Intent, note: Note, bytes_written: int = 1) -> None:
+    """Move an intent to the write history, as one that was carried out and verified."""
+    done = Settled([intent], VERIFIED, bytes_written, note)
+    database.write(intents.settle, intent.catalog_id, [done])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from ..files.plan import Identity
 from ..files.tags import Tags, difference
 from ..storage import catalogs, history, intents, items, leases, runs, writes
 from ..storage.changeset import Changeset
-from ..storage.intents import Intent
+from ..storage.intents import Intent, Settled
 from ..storage.item import Item
 from ..storage.leases import Claim
 from ..storage.runs import Run
@@ -107,8 +107,7 @@ def acknowledge(tx: Connection, catalog_id: int, outcomes: Sequence[Outcome]) ->
     accepted = [outcome for outcome in outcomes if outcome.claim.token in valid]
     results = [outcome for outcome in accepted if _changes_item(tx, outcome)]
     counted = _record(tx, catalog_id, results) if results else {}
-    for outcome in accepted:
-        _settle(tx, outcome, counted.get(outcome.claim.item.item_id))
+    _settle(tx, catalog_id, accepted, counted)
     _tally_undos(tx, catalog_id, accepted)
     # Of all: what was not accepted must be free for others too.
     leases.release(tx, [outcome.claim for outcome in outcomes])
@@ -189,7 +188,9 @@ def _after(tx: Connection, changeset: Changeset, before: Item, result: Outcome) 
 
 def _verified(tx: Connection, changeset: Changeset, before: Item, result: Verified) -> Item:
     written = result.claim.item
-    edits = history.first_edit_after(tx, changeset.catalog_id, [(before.item_id, written.revision)])
+    is_edited = before.revision > written.revision
+    key = (before.item_id, written.revision)
+    edits = history.first_edit_after(tx, changeset.catalog_id, [key]) if is_edited else {}
     after = _merged(tx, changeset, before, result)
     return item_state.verified(
         after, written_revision=written.revision, next_edit=edits.get(before.item_id), now=changeset.now
@@ -245,16 +246,23 @@ def _count(tx: Connection, run: Run, tally: Counter[str]) -> None:
     finish_if_done(tx, run)
 
 
-def _settle(tx: Connection, outcome: Outcome, run_id: str | None) -> None:
-    if isinstance(outcome, Verified):
-        note = _note(tx, outcome, run_id or outcome.claim.run_id)
-        intents.settle(tx, outcome.settled, writes.VERIFIED, outcome.bytes_written, note)
-    elif isinstance(outcome, Failed | GivenBack):
-        intents.drop(tx, [intent.intent_id for intent in outcome.not_carried_out])
-        if outcome.foreign:
-            first = outcome.foreign[0]
-            note = Note(first.revision, json.loads(first.expected).get("method", "REPLACE"), run_id=first.run_id)
-            intents.settle(tx, outcome.foreign, writes.FOREIGN, 0, note)
+def _settle(tx: Connection, catalog_id: int, accepted: Sequence[Outcome], counted: Mapping[int, str]) -> None:
+    settled: list[Settled] = []
+    dropped: list[str] = []
+    for outcome in accepted:
+        if isinstance(outcome, Verified):
+            run_id = counted.get(outcome.claim.item.item_id) or outcome.claim.run_id
+            note = _note(tx, outcome, run_id)
+            settled.append(Settled(outcome.settled, writes.VERIFIED, outcome.bytes_written, note))
+        elif isinstance(outcome, Failed | GivenBack):
+            dropped += [intent.intent_id for intent in outcome.not_carried_out]
+            if outcome.foreign:
+                first = outcome.foreign[0]
+                note = Note(first.revision, json.loads(first.expected).get("method", "REPLACE"), run_id=first.run_id)
+                settled.append(Settled(outcome.foreign, writes.FOREIGN, 0, note))
+    intents.settle(tx, catalog_id, settled)
+    if dropped:
+        intents.drop(tx, dropped)
 
 
 def _note(tx: Connection, outcome: Verified, run_id: str | None) -> Note:

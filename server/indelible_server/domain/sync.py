@@ -69,15 +69,6 @@ def pause(tx: Connection, catalog: Catalog) -> Catalog:
     return set_auto_sync(tx, catalog, False)
 
 
-def may_write(tx: Connection, catalog_id: int) -> bool:
-    """Whether writers may begin another file of the catalog."""
-    catalog = catalogs.get(tx, catalog_id)
-    if catalog is None or catalog.deleted_at is not None:
-        return False
-    run = runs.active(tx, catalog_id)
-    return catalog.auto_sync or (run is not None and run.state == runs.RUNNING)
-
-
 def tend_run(tx: Connection, catalog_id: int) -> None:
     """End a run whose last members were counted without a write, or wait for an offline root for too long."""
     catalogs.lock(tx, catalog_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -40,7 +41,7 @@ def insert(tx: Connection, new: Sequence[Intent]) -> set[str]:
         {name: getattr(intent, name) for name in Intent.__dataclass_fields__} | {"created_at": now} for intent in new
     ]
     dialect_insert = sqlite_insert if tx.dialect.name == "sqlite" else postgresql_insert
-    taken = tx.execute(dialect_insert(intents).values(rows).on_conflict_do_nothing().returning(intents.c.intent_id))
+    taken = tx.execute(dialect_insert(intents).on_conflict_do_nothing().returning(intents.c.intent_id), rows)
     return set(taken.scalars())
 
 
@@ -87,23 +88,32 @@ def drop(tx: Connection, intent_ids: Sequence[str]) -> None:
         tx.execute(sa.delete(table).where(table.c.intent_id.in_(intent_ids)))
 
 
-def settle(tx: Connection, settled: Sequence[Intent], outcome: str, bytes_written: int, note: Note) -> None:
-    """Move an item's intents to its write history, as one write: VERIFIED, or FOREIGN with our old bytes kept."""
-    if not settled:
-        return
+@dataclass(frozen=True)
+class Settled:
+    """The intents of one write of an item, and how it ended: VERIFIED, or FOREIGN with our old bytes kept."""
+
+    intents: Sequence[Intent]
+    outcome: str
+    bytes_written: int
+    note: Note
+
+
+def settle(tx: Connection, catalog_id: int, settled: Sequence[Settled]) -> None:
+    """Move intents of a catalog to the write history of their items."""
     now = now_ms(tx)
-    common = row_values(note, min(intent.intent_id for intent in settled), outcome, bytes_written)
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
-            "catalog_id": intent.catalog_id,
+            "catalog_id": catalog_id,
             "item_id": intent.item_id,
             "intent_id": intent.intent_id,
             "at": now,
             "plan": intent.plan,
         }
-        | common
-        for intent in settled
+        | row_values(write.note, min(each.intent_id for each in write.intents), write.outcome, write.bytes_written)
+        for write in settled
+        for intent in write.intents
     ]
-    tx.execute(sa.insert(write_rows), rows)
-    drop(tx, [intent.intent_id for intent in settled])
-    expire_beyond(tx, settled[0].catalog_id, settled[0].item_id)
+    if rows:
+        tx.execute(sa.insert(write_rows), rows)
+        drop(tx, [row["intent_id"] for row in rows])
+        expire_beyond(tx, catalog_id, sorted({row["item_id"] for row in rows}))

@@ -18,8 +18,8 @@ from . import hosts
 from .database import now_ms, touch
 from .ids import new_id
 from .item import Item, ItemState, from_row
-from .runs import Run, members
-from .tables import catalogs, intents, items, late_writers, leases, roots, undos, writers
+from .runs import RUNNING, Run, members
+from .tables import catalogs, intents, items, late_writers, leases, roots, runs, undos, writers
 
 LEASE_MS = 60_000
 
@@ -106,6 +106,45 @@ def claim_unsettled(tx: Connection, writer_id: str, limit: int) -> list[Claim]:
     if catalog_id is None:
         return []
     return _lease(tx, catalog_id, writer_id, query.where(items.c.catalog_id == catalog_id).limit(limit), None)
+
+
+# Asked before every file, so they are put together once.
+_STANDS = sa.and_(
+    leases.c.catalog_id == sa.bindparam("catalog_id"),
+    leases.c.item_id == sa.bindparam("item_id"),
+    leases.c.token == sa.bindparam("token"),
+    leases.c.deadline > sa.bindparam("now"),
+)
+_IS_VALID = sa.select(leases.c.token).where(_STANDS)
+_MAY_BEGIN = (
+    sa.select(leases.c.token)
+    .join(items, sa.and_(items.c.catalog_id == leases.c.catalog_id, items.c.item_id == leases.c.item_id))
+    .join(catalogs, catalogs.c.catalog_id == leases.c.catalog_id)
+    .where(
+        _STANDS,
+        items.c.hold.is_(None),
+        catalogs.c.deleted_at.is_(None),
+        sa.or_(
+            catalogs.c.auto_sync.is_(True),
+            sa.exists().where(runs.c.catalog_id == leases.c.catalog_id, runs.c.state == RUNNING),
+        ),
+    )
+)
+
+
+def is_valid(tx: Connection, claim: Claim) -> bool:
+    """Whether the claim's lease still stands."""
+    return tx.scalar(_IS_VALID, _named(tx, claim)) is not None
+
+
+def may_begin(tx: Connection, claim: Claim) -> bool:
+    """Whether the claim's lease still stands, the catalog's switch or a run still wants writes, and nobody holds it."""
+    return tx.scalar(_MAY_BEGIN, _named(tx, claim)) is not None
+
+
+def _named(tx: Connection, claim: Claim) -> dict[str, Any]:
+    item = claim.item
+    return {"catalog_id": item.catalog_id, "item_id": item.item_id, "token": claim.token, "now": now_ms(tx)}
 
 
 def valid(tx: Connection, claims: Sequence[Claim]) -> set[str]:

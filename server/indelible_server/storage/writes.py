@@ -125,18 +125,20 @@ def row_values(note: Note, write_id: str, outcome: str, bytes_written: int) -> d
     }
 
 
-def expire_beyond(tx: Connection, catalog_id: int, item_id: int) -> None:
-    """Let go of the bytes behind all but the last writes of an item; that they happened stays on record for longer."""
-    ids = sa.select(writes.c.write_id).where(_of_item(catalog_id, item_id), _is_head())
-    beyond = list(tx.scalars(ids.order_by(*_NEWEST_FIRST).offset(WRITES_KEPT)))
+def expire_beyond(tx: Connection, catalog_id: int, item_ids: Sequence[int]) -> None:
+    """Let go of the bytes behind all but the last writes of items; that they happened stays on record for longer."""
+    of_items = sa.and_(writes.c.catalog_id == catalog_id, writes.c.item_id.in_(item_ids))
+    place = sa.func.row_number().over(partition_by=writes.c.item_id, order_by=_NEWEST_FIRST)
+    placed = sa.select(writes.c.write_id, place.label("place")).where(of_items, _is_head()).subquery()
+    beyond = list(tx.execute(sa.select(placed).where(placed.c.place > WRITES_KEPT)))
     if not beyond:
         return
-    expired, forgotten = beyond[: ON_RECORD - WRITES_KEPT], beyond[ON_RECORD - WRITES_KEPT :]
-    of_item = _of_item(catalog_id, item_id)
-    kept = sa.and_(of_item, writes.c.write_id.in_(expired), writes.c.plan != _EXPIRED)
+    expired = [row.write_id for row in beyond if row.place <= ON_RECORD]
+    forgotten = [row.write_id for row in beyond if row.place > ON_RECORD]
+    kept = sa.and_(of_items, writes.c.write_id.in_(expired), writes.c.plan != _EXPIRED)
     tx.execute(sa.update(writes).where(kept).values(plan=_EXPIRED))
     if forgotten:
-        tx.execute(sa.delete(writes).where(of_item, writes.c.write_id.in_(forgotten)))
+        tx.execute(sa.delete(writes).where(of_items, writes.c.write_id.in_(forgotten)))
 
 
 def some_items(tx: Connection, after: tuple[int, int], limit: int) -> list[tuple[int, int]]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import structlog
 from sqlalchemy import Connection
 
-from ..domain import policies, sync, undo_jobs
+from ..domain import policies, undo_jobs
 from ..domain.outcomes import Failed, GivenBack, Outcome, acknowledge
 from ..files.apply import apply
 from ..files.fencing import fence
@@ -187,7 +187,7 @@ class AtRoot:
 
     def _settle_one(self, claim: Claim, live: Sequence[Intent], late: Mapping[str, Late]) -> Outcome:
         self._pipeline.begin(claim)
-        if not live or not self._database.read(_still_ours, claim):
+        if not live or not self._database.read(leases.is_valid, claim):
             return GivenBack(claim)
         planned = Planned.of_stored(claim, live)
         try:
@@ -228,7 +228,7 @@ class AtRoot:
 
     def _asking(self, claim: Claim) -> Callable[[], bool]:
         """The last question before a file is changed."""
-        return lambda: self._database.read(_still_ours, claim)
+        return lambda: self._database.read(leases.is_valid, claim)
 
     def _failed(
         self,
@@ -254,13 +254,10 @@ def _intend(tx: Connection, planned: Sequence[Planned]) -> set[str]:
 
 
 def _may_begin(tx: Connection, claim: Claim) -> bool:
-    wanted = undo_jobs.is_wanted(tx, claim.job_id) if claim.job_id else sync.may_write(tx, claim.item.catalog_id)
+    if claim.job_id is None:
+        return leases.may_begin(tx, claim)
     held = items.with_hold(tx, claim.item.catalog_id, [claim.item.item_id])
-    return wanted and not held and _still_ours(tx, claim)
-
-
-def _still_ours(tx: Connection, claim: Claim) -> bool:
-    return bool(leases.valid(tx, [claim]))
+    return undo_jobs.is_wanted(tx, claim.job_id) and not held and leases.is_valid(tx, claim)
 
 
 def _all_taken(planned: Planned, taken: set[str]) -> bool:
