@@ -65,6 +65,14 @@ MUTANTS = (
         "tests/contract/test_durability.py::test_a_postgresql_with_fsync_off_is_refused",
     ),
     Mutant(
+        "I1",
+        "what we wrote is taken for an edit of those who wrote after us",
+        "writeback/planned.py",
+        "base = base_after(homes.get(home, {}), wanted, written, found.get(home, {}))",
+        "base = homes.get(home, {})",
+        "tests/contract/test_writes_of_others.py -k unacknowledged",
+    ),
+    Mutant(
         "I2",
         "a new file is not synced before it gets its name",
         "files/apply.py",
