@@ -41,18 +41,16 @@ def plan(
     policy: Policy,
     stale: Mapping[str, Collection[str]] = NOT_STALE,
     sidecar: bytes | None = None,
-    replace: bool = False,
 ) -> Plan:
     """What has to be done so that the item's homes hold `ours`, merged with what others have written meanwhile.
 
     `base` is what was last verified, per home, and `stale` the fields of which not all forms said that then, so that a
-    form that differs proves nothing; `sidecar` the path of the sidecar that is known to belong to the item;
-    `replace` forbids patching in place (taking over from a writer that may still be alive). Nothing is touched.
-    Raises `FileProblem` if the item cannot be read or written at all.
+    form that differs proves nothing; `sidecar` the path of the sidecar that is known to belong to the item.
+    Nothing is touched. Raises `FileProblem` if the item cannot be read or written at all.
     """
     alike = {home: _without(stale.get(home, ()), tags) for home, tags in base.items()}
     with survey(root, target, policy, alike, sidecar) as found:
-        return _planned(found, target, base, ours, policy, replace=replace, sidecar=sidecar)
+        return _planned(found, target, base, ours, policy, sidecar)
 
 
 def plan_edit(
@@ -70,8 +68,6 @@ def _planned(
     base: Mapping[str, Tags],
     ours: Tags,
     policy: Policy,
-    *,
-    replace: bool = False,
     sidecar: bytes | None = None,
 ) -> Plan:
     merged = _merge(base, ours, found, policy)
@@ -79,7 +75,7 @@ def _planned(
     choice = policy.home_of(found.name.decode("utf-8", "replace"), found.format)
     if held:
         choice = HomeChoice.CATALOG_ONLY
-    steps, note = _Steps(found, target, merged.tags, policy, replace, sidecar).take(choice)
+    steps, note = _Steps(found, target, merged.tags, policy, sidecar).take(choice)
     files = tuple(file for step in steps for file in step.files)
     new_sidecar = next((file.target for file in files if file.home is Home.SIDECAR), None)
     return Plan(
@@ -143,7 +139,6 @@ class _Steps:
     target: bytes
     tags: Tags
     policy: Policy
-    replace: bool
     known_sidecar: bytes | None
 
     def take(self, choice: HomeChoice) -> tuple[list[_Step], str]:
@@ -206,7 +201,7 @@ class _Steps:
     def _file(self, patches: Sequence[Patch]) -> FilePlan:
         identity = self.found.identity
         mode = way(patches, identity.size)
-        if self.replace or self.policy.write_mode is WriteMode.REPLACE:
+        if self.policy.write_mode is WriteMode.REPLACE:
             mode = Mode.REPLACE
         if mode is Mode.REPLACE and identity.links > 1:
             raise FileProblem(Reason.UNSUPPORTED, "the file has several names (hard links)")

@@ -9,7 +9,7 @@ import stat
 import pytest
 from indelible_server.files.apply import LeaseLost, apply
 from indelible_server.files.plan import FilePlan, Mode
-from indelible_server.files.policy import Policy
+from indelible_server.files.policy import Policy, WriteMode
 from indelible_server.files.port import Folder
 from indelible_server.files.problems import Changed, FileProblem, Reason
 from indelible_server.files.settle import Outcome, settle
@@ -179,10 +179,11 @@ def test_a_hard_linked_file_is_patched_but_never_replaced(library: Library) -> N
     assert "hard links" in planned.note
 
 
-def test_taking_over_never_patches(library: Library) -> None:
+def test_a_policy_of_replacing_never_patches(library: Library) -> None:
     key, _plan, _before, _after = prepared(library, Mode.PATCH)
+    library.policy = Policy(write_mode=WriteMode.REPLACE)
 
-    planned = library.plan(key, {"title": "third"}, replace=True)
+    planned = library.plan(key, {"title": "third"})
 
     assert planned.mode is Mode.REPLACE
     assert library.apply(planned).tags == {"title": "third"}
