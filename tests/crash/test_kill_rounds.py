@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 from indelible.v1 import sync_pb2, sync_service_pb2
+from indelible_server.storage import tables
 from indelible_server.storage.database import Database
 from support import processes
 from support.client import Client, set_tags
@@ -27,7 +28,7 @@ from support.photos import make_photos, pixels
 from support.programs import finished, free_address
 from support.server import RunningServer
 from support.steps import InHand, Step, in_hand, with_intents
-from support.stored import database_of, nothing_is_left
+from support.stored import database_of, nothing_is_left, rows, until
 from support.tracer import Tracer
 
 LONG = bool(os.environ.get("INDELIBLE_LONG"))
@@ -68,7 +69,7 @@ class Rounds:
         if wanted is Step.INTENDED:
             return self._aim_at_an_intent(end)
         while time.monotonic() < end:
-            living = self._writers()
+            living = processes.writer_ids(self._server.pid)
             found = {writer: held.step for writer, held in self._in_hand().items() if writer in living}
             if wanted is Step.IDLE and living and not found:
                 return None
@@ -79,14 +80,14 @@ class Rounds:
 
     def _aim_at_an_intent(self, end: float) -> str | None:
         """The step lasts a millisecond or two: no time to look at files, and the writer has to stand still at once."""
-        before, living = with_intents(self._database), self._writers()
+        before, living = with_intents(self._database), processes.writer_ids(self._server.pid)
         while time.monotonic() < end:
             now = with_intents(self._database)
             for writer in now - before:
                 if writer in living:
                     os.kill(living[writer], signal.SIGSTOP)
                     return writer
-                living = self._writers()
+                living = processes.writer_ids(self._server.pid)
             before = now
         return None
 
@@ -100,7 +101,7 @@ class Rounds:
 
     def _kill_writer(self, wanted: str | None) -> list[InHand]:
         """All stand still while we look: otherwise another writer would have gone on with it by then."""
-        living = self._writers()
+        living = processes.writer_ids(self._server.pid)
         if not living:  # the last ones were killed a moment ago
             return self._kill_server()
         with processes.stopped([*living.values(), self._server.pid]):
@@ -111,10 +112,6 @@ class Rounds:
 
     def _in_hand(self) -> dict[str, InHand]:
         return in_hand(self._database, self._root)
-
-    def _writers(self) -> dict[str, int]:
-        """The living writers: id -> process."""
-        return {processes.arguments(pid)[-1]: pid for pid in processes.writers(self._server.pid)}
 
     def _note(self, what: str, found: list[InHand]) -> None:
         self.steps[what, max((held.step for held in found), key=list(Step).index, default=Step.IDLE)] += 1
@@ -148,6 +145,10 @@ def server(tmp_path: Path, database_url: str, paths: list[Path]) -> Iterator[Run
         client.create(NAME, tmp_path / "photos")
         assert client.import_files(NAME).import_counts.added_items == FILES
         client.switch(NAME, True)
+        # Otherwise no writer would ever be found with anything in hand.
+        until(
+            lambda: processes.writer_ids(running.pid).keys() == {row.writer_id for row in rows(running, tables.writers)}
+        )
         yield running
         assert not [line for line in running.log if "[error" in line], "".join(running.log)
 

@@ -31,9 +31,12 @@ def kill(pid: int) -> None:
             assert _ended(handle, 10), f"{pid} outlives SIGKILL"
 
 
-def arguments(pid: int) -> list[str]:
-    """The command line of a living process."""
-    return [os.fsdecode(part) for part in _command(pid).split(b"\0")[:-1]]
+def writer_ids(pid: int) -> dict[str, int]:
+    """The writer processes of a server, by the id that each was started with."""
+    commands = {writer: _command(writer).split(b"\0") for writer in writers(pid)}
+    return {
+        os.fsdecode(words[words.index(WRITER) + 1]): writer for writer, words in commands.items() if WRITER in words
+    }
 
 
 @contextlib.contextmanager
