@@ -4,6 +4,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 ARGS   ?=
+# Half of what a test does is to wait for processes and disks.
+WORKERS = $$((2 * $$(nproc)))
 
 .PHONY: help setup demo test crash mutants lint format docs serve protos bench lock clean
 
@@ -22,10 +24,10 @@ demo: setup  ## A sample library, a server, edits, a sync and the proof (ARGS=--
 	$(BIN)/indelibled demo $(ARGS)
 
 test: setup  ## All tests (ARGS=… goes to pytest)
-	$(BIN)/pytest -n auto $(ARGS)
+	$(BIN)/pytest -n $(WORKERS) $(ARGS)
 
 crash: setup  ## The crash tests, long: every state, every system call, 10,000 collisions (ARGS=…)
-	INDELIBLE_LONG=1 $(BIN)/pytest -n auto --timeout 3600 tests/crash $(ARGS)
+	INDELIBLE_LONG=1 $(BIN)/pytest -n $(WORKERS) --timeout 3600 tests/crash $(ARGS)
 
 mutants: setup  ## Plant a fault for each invariant, and see its test turn red (ARGS=I2 …)
 	$(BIN)/python -P tests/crash/mutants.py $(ARGS)
