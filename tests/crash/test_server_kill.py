@@ -22,7 +22,7 @@ from support.server import RunningServer
 from support.stored import nothing_is_left, rows, until
 
 FILES = 60
-ROUNDS = 4
+ROUNDS = 2
 NAME = "Archive"
 
 

@@ -42,6 +42,14 @@ class Pair:
 
 
 @pytest.fixture(scope="module")
+def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
+    """A PostgreSQL of their own: one that was lost goes through all its databases before it is back."""
+    made = Databases(tmp_path_factory.mktemp("databases"))
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="module")
 def pair(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     """Two running servers, for all tests of this module."""
     folder = tmp_path_factory.mktemp("pair")

@@ -35,7 +35,7 @@ from support.photos import edit_outside, make_photos, pixels, seen, stray_files
 from support.server import RunningServer
 
 LONG = bool(os.environ.get("INDELIBLE_LONG"))
-EXAMPLES, STEPS = (40, 40) if LONG else (3, 12)
+EXAMPLES, STEPS = (40, 40) if LONG else (2, 12)
 FILES = 4
 WORDS = ("a", "b", "c")
 NUMBERS = st.integers(0, FILES - 1)
