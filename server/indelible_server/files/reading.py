@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 
 from .fingerprint import fingerprint
 from .metadata import stale_fields
-from .plan import FilePlan, Home, Identity, Mode, Plan
+from .plan import Home, Identity, Plan
 from .policy import Policy
 from .port import Root
 from .problems import FileProblem, Reason, shown
 from .sidecar import ALONE, Siblings
 from .survey import NO_BASE, Survey, camera_of, survey
 from .tags import Tags, difference
+from .undoing import is_made
 
 
 @dataclass(frozen=True)
@@ -86,14 +87,7 @@ def _is_ours(root: Root, plan: Plan, home: Home, reading: Reading) -> bool:
     written = next((file for file in plan.files if file.home is home), None)
     if written is None:
         return home is Home.EMBEDDED and reading.identity == plan.identity
-    return _is_carried_out(root, written)
-
-
-def _is_carried_out(root: Root, plan: FilePlan) -> bool:
-    if plan.mode is Mode.REMOVE:
-        return root.identity(plan.target) is None
-    with root.open(plan.target) as media:
-        return media.size == plan.new_size and media.holds(plan.new_ranges)
+    return is_made(root, written)
 
 
 def _reading(found: Survey, target: bytes, policy: Policy, *, details: bool = False) -> Reading:
