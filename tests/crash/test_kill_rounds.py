@@ -28,8 +28,9 @@ from support.photos import make_photos, pixels
 from support.programs import finished, free_address
 from support.server import RunningServer
 from support.steps import InHand, Step, in_hand, with_intents
-from support.stored import database_of, nothing_is_left, rows, until
+from support.stored import database_of, nothing_is_left, rows
 from support.tracer import Tracer
+from support.waiting import until
 
 LONG = bool(os.environ.get("INDELIBLE_LONG"))
 ROUNDS = 200 if LONG else 6

@@ -19,7 +19,8 @@ from support import processes
 from support.client import Client, add, globs, set_tags
 from support.photos import make_photos, pixels, seen
 from support.server import RunningServer
-from support.stored import nothing_is_left, rows, until
+from support.stored import nothing_is_left, rows
+from support.waiting import until
 
 FILES = 60
 ROUNDS = 2

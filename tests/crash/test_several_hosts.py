@@ -6,9 +6,8 @@ import contextlib
 import os
 import signal
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,8 @@ from support.databases import Databases
 from support.photos import make_photos, pixels, seen, stray_files
 from support.programs import finished
 from support.server import RunningServer, writer_host
-from support.witness import Witness
+from support.tracer import Tracer
+from support.waiting import until
 
 LONG = os.environ.get("INDELIBLE_LONG") == "1"
 FILES = 20_000 if LONG else 300
@@ -65,14 +65,6 @@ def database(pair: Pair) -> Iterator[Database]:
     """Their database, open."""
     with contextlib.closing(Database(pair.url)) as opened:
         yield opened
-
-
-def until(reached: Callable[[], object], seconds: float = PATIENCE_S) -> None:
-    """Look again and again."""
-    end = time.monotonic() + seconds
-    while not reached():
-        assert time.monotonic() < end, "not reached"
-        time.sleep(0.02)
 
 
 def writers(client: Client) -> Any:
@@ -118,9 +110,9 @@ def test_a_host_that_stands_still_and_wakes_does_no_harm_and_goes_on(
     client.edit("still", set_tags(title="First"))
     until(lambda: len(writers(client)) == 2)
     still = [pair.one.pid, *processes.writers(pair.one.pid)]
-    with Witness(tmp_path / "still") as witness:
+    with Tracer(tmp_path / "still") as tracer:
         client.switch("still", True)
-        until(lambda: witness.writes().total() > 30)
+        until(lambda: tracer.writes().total() > 30)
         for pid in still:
             os.kill(pid, signal.SIGSTOP)
     end_leases(database, pair.one.data)
@@ -197,20 +189,20 @@ def test_no_item_is_written_twice_and_what_the_dead_leave_is_done_by_others(
     _, paths = imported(Client(pair.one.stubs()), tmp_path / "once", FILES)
     pictures = [pixels(path) for path in paths]
     client.edit("once", set_tags(title="Once"))
-    with writer_host(tmp_path / "three", pair.url) as three, Witness(tmp_path / "once") as witness:
+    with writer_host(tmp_path / "three", pair.url) as three, Tracer(tmp_path / "once") as tracer:
         assert three.next().startswith("indelibled writer ready")
         until(lambda: len(writers(client)) == 3)
         client.switch("once", True)
         at_work: set[str] = set()
         # A writer has a batch in hand for some tenths of a second: the store is asked, as it answers in time.
-        while (written := witness.writes().total()) < FILES // 2 or (len(at_work) < 3 and written < FILES * 3 // 4):
+        while (written := tracer.writes().total()) < FILES // 2 or (len(at_work) < 3 and written < FILES * 3 // 4):
             at_work |= database.read(lambda tx: set(tx.scalars(sa.select(tables.leases.c.writer_id))))
         with processes.all_end(processes.writers(pair.one.pid) + processes.writers(three.pid)):
             pair.one.kill()
             processes.kill(three.pid)
         end_leases(database, pair.one.data, tmp_path / "three")
         until(lambda: client.status("once").unsynced_items == 0, LONG_PATIENCE_S)
-        assert witness.writes() == Counter(path.name for path in paths)
+        assert tracer.writes() == Counter(paths)
     assert len(at_work) == 3
     assert {seen(path).title for path in paths} == {"Once"}
     assert [pixels(path) for path in paths] == pictures
@@ -231,9 +223,9 @@ def test_a_database_that_goes_and_comes_back_costs_nothing(tmp_path: Path, datab
     client = Client(pair.two.stubs())
     _, paths = imported(client, tmp_path / "kept", 120)
     client.edit("kept", set_tags(title="Kept"))
-    with Witness(tmp_path / "kept") as witness, client.statuses("kept") as stream:
+    with Tracer(tmp_path / "kept") as tracer, client.statuses("kept") as stream:
         client.switch("kept", True)
-        until(lambda: witness.writes().total() > 20)
+        until(lambda: tracer.writes().total() > 20)
         databases.lose_postgresql()
         try:
             with refused("STORE_UNAVAILABLE"):
@@ -242,7 +234,7 @@ def test_a_database_that_goes_and_comes_back_costs_nothing(tmp_path: Path, datab
             databases.bring_postgresql_back()
         # The stream was there before, and stays.
         assert any(message.status.unsynced_items == 0 for message in stream)
-        assert witness.writes() == Counter(path.name for path in paths)
+        assert tracer.writes() == Counter(paths)
     assert client.status("kept").failed_items == 0
     assert {seen(path).title for path in paths} == {"Kept"}
     client.edit("kept", set_tags(title="Again"), selection=globs(paths[0].name))

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.client import Client, Library
+from support.client import Client, Library, globs, set_tags
 from support.databases import Databases
 from support.photos import make_photos
 from support.server import RunningServer
+from support.world import World
 
 _numbers = itertools.count(1)
 
@@ -29,6 +30,24 @@ def server(
 def sqlite_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """A running server with its own SQLite file."""
     yield from _running(RunningServer(tmp_path_factory.mktemp("data")))
+
+
+@pytest.fixture(scope="module")
+def world(sqlite_server: RunningServer, tmp_path_factory: pytest.TempPathFactory) -> World:
+    """Made once: no test of this module may change it."""
+    folder = tmp_path_factory.mktemp("world")
+    client = Client(sqlite_server.stubs())
+    make_photos(folder / "photos", 3)
+    (folder / "photos" / "sub").mkdir()
+    (folder / "elsewhere").mkdir()
+    (folder / "file.txt").write_text("no folder")
+    (folder / "link").symlink_to(folder / "photos")
+    (folder / "link in").symlink_to(folder / "photos" / "sub")
+    custom = [{"name": "usage_terms"}]
+    catalog = client.create("Archive", folder / "photos", custom_fields=custom)
+    client.import_files("Archive")
+    client.edit("Archive", set_tags(title="First"), selection=globs("p0000.jpg"), request_id="used")
+    return World(sqlite_server, client, folder, catalog)
 
 
 @pytest.fixture

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
-import os
-import sqlite3
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import grpc
 import pytest
 from google.protobuf import duration_pb2
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from indelible.v1 import (
     item_pb2,
     item_service_pb2,
@@ -23,77 +17,10 @@ from indelible.v1 import (
     tags_pb2,
 )
 from support.client import ALL, Client, add, clear, globs, ids, remove, set_tags
-from support.contract import RPCS, Rpc, refusal, refused
-from support.photos import make_photo, make_photos
-from support.server import RunningServer, fresh_id
-
-# Calls that this version does not carry out yet.
-LATER = {
-    "SyncService/PreviewWrite",
-    *("LibraryService/StartRescan", "LibraryService/StartVerify"),
-    *("LibraryService/ExportTags", "LibraryService/ImportTags"),
-    *("AdminService/CreateToken", "AdminService/ListTokens", "AdminService/RevokeToken"),
-    *("AdminService/ListAuditEvents", "AdminService/CreateBackup"),
-    *(rpc.name for rpc in RPCS if rpc.name.startswith("RemoteService/")),
-}
-# What writers and the server note about themselves is no change of a catalog.
-OWN_TABLES = {"hosts", "writers", "tokens", "sqlite_sequence"}
-
-RPCS_BY_NAME = {rpc.name: rpc for rpc in RPCS}
-
-
-@dataclass
-class World:
-    """A server with a catalog of three items, and the means to see that nothing has changed."""
-
-    server: RunningServer
-    client: Client
-    folder: Path
-    catalog: Any
-
-    @property
-    def photos(self) -> Path:
-        """The catalog's root."""
-        return self.folder / "photos"
-
-    def fingerprint(self) -> Any:
-        """All that a refused request must leave as it is: the store, and the names, times and sizes of all files."""
-        with contextlib.closing(sqlite3.connect(self.server.data / "indelible.sqlite")) as store:
-            names = [row[0] for row in store.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-            rows = {name: store.execute(f"SELECT * FROM {name}").fetchall() for name in set(names) - OWN_TABLES}
-        files = [os.path.join(at, each) for at, _, found in os.walk(self.folder) for each in found]
-        return rows, sorted((path, os.lstat(path).st_mtime_ns, os.lstat(path).st_size) for path in files)
-
-    @contextlib.contextmanager
-    def unchanged(self) -> Iterator[None]:
-        """The block changes nothing."""
-        before = self.fingerprint()
-        yield
-        assert self.fingerprint() == before
-
-    def call(self, rpc_name: str, /, **values: Any) -> Any:
-        """A call by its name, with this request."""
-        rpc = RPCS_BY_NAME[rpc_name]
-        return rpc.on(self.client.stubs.channel)(rpc.request(**values))
-
-
-@pytest.fixture(scope="module")
-def world(sqlite_server: RunningServer, tmp_path_factory: pytest.TempPathFactory) -> World:
-    """Made once: no test of this module may change it."""
-    folder = tmp_path_factory.mktemp("world")
-    client = Client(sqlite_server.stubs())
-    make_photos(folder / "photos", 3)
-    (folder / "photos" / "sub").mkdir()
-    (folder / "elsewhere").mkdir()
-    (folder / "file.txt").write_text("no folder")
-    (folder / "link").symlink_to(folder / "photos")
-    (folder / "link in").symlink_to(folder / "photos" / "sub")
-    custom = [{"name": "usage_terms"}]
-    catalog = client.create("Archive", folder / "photos", custom_fields=custom)
-    client.import_files("Archive")
-    client.edit("Archive", set_tags(title="First"), selection=globs("p0000.jpg"), request_id="used")
-    return World(sqlite_server, client, folder, catalog)
-
+from support.contract import refused
+from support.photos import make_photos
+from support.server import RunningServer
+from support.world import World
 
 Attempt = Callable[[World], Any]
 Case = tuple[str, Attempt, str, str | None]
@@ -638,160 +565,3 @@ def test_a_root_that_cannot_be_written_is_refused_unless_it_is_read_only(
     with refused("ROOT_NOT_WRITABLE", "roots[0].path"):
         client.create("Not writable", tmp_path / "photos")
     assert client.create("Not writable", tmp_path / "photos", read_only=True).roots[0].read_only
-
-
-# --- links ---
-
-
-def test_links_are_never_followed(world: World, sqlite_server: RunningServer, tmp_path: Path) -> None:
-    client = Client(sqlite_server.stubs())
-    root, outside = tmp_path / "root", tmp_path / "outside"
-    make_photos(root, 1, "mine")
-    make_photos(outside, 2, "private")
-    (root / "file link.jpg").symlink_to(outside / "private0000.jpg")
-    (root / "own link.jpg").symlink_to(root / "mine0000.jpg")
-    (root / "folder link").symlink_to(outside)
-    (root / "dead link.jpg").symlink_to(outside / "nothing.jpg")
-    (root / "loop").symlink_to(root)
-    client.create("Links", root)
-    assert client.import_files("Links").import_counts.added_items == 1
-    for path in ("folder link", "folder link/private0000.jpg", "file link.jpg", "loop/mine0000.jpg"):
-        job = client.import_files("Links", path)
-        assert job.import_counts.added_items == 0, job
-    assert [item.path for item in client.items("Links")] == ["mine0000.jpg"]
-
-
-def test_an_item_whose_folder_became_a_link_is_not_written_through_it(
-    sqlite_server: RunningServer, tmp_path: Path
-) -> None:
-    client = Client(sqlite_server.stubs())
-    root, outside = tmp_path / "root", tmp_path / "outside"
-    make_photos(root / "sub", 1)
-    outside.mkdir()
-    client.create("Swapped", root)
-    client.import_files("Swapped")
-    (root / "sub").rename(outside / "sub")
-    (root / "sub").symlink_to(outside / "sub")
-    before = (outside / "sub" / "p0000.jpg").read_bytes()
-    client.edit("Swapped", set_tags(title="Not there"))
-    run = client.sync("Swapped")
-    assert (run.done_items, run.failed_items) == (0, 1)
-    assert (outside / "sub" / "p0000.jpg").read_bytes() == before
-    failure = client.items("Swapped")[0].failure
-    assert sync_pb2.FailureReason.Name(failure.reason) in ("FAILURE_REASON_NOT_A_FILE", "FAILURE_REASON_MISSING")
-
-
-# --- every call ---
-
-
-@pytest.mark.parametrize("rpc", [rpc for rpc in RPCS if rpc.name in LATER], ids=lambda rpc: rpc.name)
-def test_a_call_that_comes_later_says_so(world: World, rpc: Rpc) -> None:
-    with world.unchanged(), refused("NOT_YET_AVAILABLE") as seen:
-        rpc.on(world.client.stubs.channel)(rpc.request())
-    assert seen.metadata is not None
-    assert seen.metadata["call"] == f"indelible.v1.{rpc.name}"
-
-
-@pytest.mark.parametrize("rpc", [rpc for rpc in RPCS if rpc.name not in LATER], ids=lambda rpc: rpc.name)
-def test_every_other_call_is_there(world: World, rpc: Rpc) -> None:
-    assert outcome(rpc, world.client.stubs.channel, rpc.request()) != "NOT_YET_AVAILABLE"
-
-
-@pytest.mark.parametrize("rpc", RPCS, ids=lambda rpc: rpc.name)
-def test_text_that_is_no_utf8_is_a_clean_error(world: World, rpc: Rpc) -> None:
-    field = next((each for each in rpc.descriptor.input_type.fields if each.type == FieldDescriptor.TYPE_STRING), None)
-    # A request without a text field gets a field that is cut short: no message at all.
-    raw = b"\x0a\x7f" if field is None else bytes([field.number << 3 | 2, 2]) + b"\xff\xfe"
-    # What a later call does with a stream of requests, it does not do yet.
-    reason = "NOT_YET_AVAILABLE" if rpc.descriptor.client_streaming else "INVALID_FIELD"
-    with world.unchanged(), refused(reason):
-        rpc.on(world.client.stubs.channel, serialize=bytes)(raw)
-
-
-@pytest.mark.parametrize("rpc", [rpc for rpc in RPCS if rpc.name not in LATER], ids=lambda rpc: rpc.name)
-def test_no_odd_value_in_any_field_is_an_internal_error(odd_server: RunningServer, rpc: Rpc) -> None:
-    channel = odd_server.stubs().channel
-    for request in odd_requests(rpc):
-        assert outcome(rpc, channel, request) not in ("INTERNAL", "UNKNOWN"), request
-
-
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def odd_server(request: pytest.FixtureRequest, databases: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A server for what may change it, on both databases: they differ in the values that they can't store."""
-    folder = tmp_path_factory.mktemp("odd")
-    (folder / "photos").mkdir()
-    make_photo(folder / "photos" / "a.jpg")
-    with RunningServer(folder, databases.fresh(request.param, folder)) as server:
-        client = Client(server.stubs())
-        client.create("Archive", folder / "photos")
-        client.import_files("Archive")
-        yield server
-        assert not [line for line in server.log if "[error" in line], "".join(server.log)
-
-
-ODD: dict[int, list[Any]] = {
-    FieldDescriptor.TYPE_STRING: ["", "a\0b", "x" * 5000, "\U0010ffff%_\\'\";--", "9" * 30, "../.."],
-    FieldDescriptor.TYPE_BYTES: [b"", b"\0\xff"],
-    FieldDescriptor.TYPE_INT32: [-(2**31), -1, 2**31 - 1],
-    FieldDescriptor.TYPE_INT64: [-(2**63), -1, 2**63 - 1],
-    FieldDescriptor.TYPE_ENUM: [-1, 1, 99],
-    FieldDescriptor.TYPE_BOOL: [True],
-    FieldDescriptor.TYPE_DOUBLE: [float("nan"), float("inf"), -1e308, 0.0],
-}
-PLAUSIBLE = {
-    "catalog": "Archive",
-    "name": "New",
-    "selection": ALL,
-    "edits": [set_tags(title="x")],
-    "auto_sync": sync_pb2.AUTO_SYNC_PAUSED,
-    "path": "a.jpg",
-}
-
-
-def odd_requests(rpc: Rpc) -> Iterator[Any]:
-    """A plausible request with one field at a time that is odd, down to the fields of messages in messages."""
-    names = {field.name: field for field in rpc.descriptor.input_type.fields}
-    fits = {name: value for name, value in PLAUSIBLE.items() if name in names}
-    if "catalog" in fits and names["catalog"].message_type is not None:
-        fits["catalog"] = {"id": "1"}
-    for path, value in odd_values(rpc.descriptor.input_type, depth=4):
-        request = rpc.request(**fits)
-        if "request_id" in names:
-            request.request_id = fresh_id()
-        put(request, path, value)
-        yield request
-
-
-def odd_values(message: Descriptor, depth: int) -> Iterator[tuple[tuple[FieldDescriptor, ...], Any]]:
-    for field in message.fields:
-        if field.message_type is None:
-            yield from (((field,), value) for value in ODD[field.type])
-        elif depth and not field.message_type.GetOptions().map_entry:
-            yield from (((field, *path), value) for path, value in odd_values(field.message_type, depth - 1))
-
-
-def put(request: Any, path: tuple[FieldDescriptor, ...], value: Any) -> None:
-    field, *rest = path
-    at = getattr(request, field.name)
-    if field.is_repeated:
-        del at[:]
-        if rest:
-            put(at.add(), tuple(rest), value)
-        else:
-            at.append(value)
-    elif rest:
-        at.SetInParent()
-        put(at, tuple(rest), value)
-    else:
-        setattr(request, field.name, value)
-
-
-def outcome(rpc: Rpc, channel: Any, request: Any) -> str:
-    """The reason of a refusal, or its status if it has none; "" if it is carried out, or has nothing to say yet."""
-    try:
-        rpc.on(channel)(request, timeout=0.2 if rpc.descriptor.server_streaming else 20)
-    except grpc.RpcError as error:
-        return refusal(error).reason or error.code().name
-    except StopIteration:
-        return ""
-    return ""

@@ -27,7 +27,8 @@ from indelible_server.files.plan import FilePlan
 from indelible_server.files.port import Root
 from indelible_server.files.problems import FileProblem
 
-TESTS = Path(__file__).parent.parent
+from support.dialogue import Dialogue
+
 _PR_SET_PTRACER, _ANYONE = 0x59616D61, -1
 _CALL = re.compile(r"^((\w+)\(.*)", re.MULTILINE)
 
@@ -58,14 +59,7 @@ class Applier:
         self.folder = folder
         self._log, self._plan = scratch / "strace", scratch / "plan"
         go, self._go = os.pipe()
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "support.applying", os.fspath(self.folder), str(go)],
-            cwd=TESTS,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            pass_fds=[go],
-        )
+        self._process = Dialogue("support.applying", os.fspath(self.folder), str(go), pass_fds=[go])
         os.close(go)
 
     def __enter__(self) -> Applier:
@@ -74,8 +68,7 @@ class Applier:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._process.kill()
-        self._process.communicate()
+        self._process.close()
         os.close(self._go)
 
     def points(self, plan: FilePlan, lacks: str = "") -> list[Point]:
@@ -92,8 +85,8 @@ class Applier:
     def apply(self, plan: FilePlan, fault: str = "", point: Point | None = None, lacks: str = "") -> Ending:
         """Apply a plan with a fault (in strace's words) at a system call, or undisturbed."""
         self._plan.write_bytes(plan.to_bytes())
-        self._say(f"{self._plan}\t{lacks}")
-        child = self._heard()
+        self._process.say(f"{self._plan}\t{lacks}")
+        child = self._process.heard()
         command = ["strace", "-y", "-p", child, "-o", os.fspath(self._log)]
         if point is not None:
             command += ["-e", f"inject={point.call}:{fault}:when={point.number}"]
@@ -102,19 +95,9 @@ class Applier:
             said = strace.stderr.readline()
             assert "attached" in said, said
             os.write(self._go, b"!")
-            raised = self._heard()
+            raised = self._process.heard()
             strace.communicate()
         return Ending(**json.loads(raised))
-
-    def _say(self, line: str) -> None:
-        assert self._process.stdin is not None
-        print(line, file=self._process.stdin, flush=True)
-
-    def _heard(self) -> str:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        assert line, "the program has ended"
-        return line.strip()
 
 
 def _serve(folder: str, go: int) -> None:

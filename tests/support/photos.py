@@ -24,6 +24,8 @@ for _prefix, _uri in NS.items():
 HEADER = b"http://ns.adobe.com/xap/1.0/\0"
 TEMPS = ".indelible-"
 MARKER = ".indelible-root"
+# File times are of the kernel's coarse clock, which lags behind by up to a tick.
+TICK_NS = 20_000_000
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,16 @@ def make_photos(folder: Path, number: int, prefix: str = "p") -> list[Path]:
     for seed, path in enumerate(paths):
         make_photo(path, seed)
     return paths
+
+
+def times(paths: list[Path]) -> list[int]:
+    """When each file was last changed, in nanoseconds."""
+    return [path.stat().st_mtime_ns for path in paths]
+
+
+def written(paths: list[Path], title: str) -> list[Path]:
+    """Those of the files that have this title."""
+    return [path for path in paths if seen(path).title == title]
 
 
 def pixels(path: Path | bytes) -> bytes:

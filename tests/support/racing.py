@@ -12,7 +12,6 @@ import json
 import mmap
 import os
 import re
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,7 +20,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 
-TESTS = Path(__file__).parent.parent
+from support.dialogue import Dialogue
+
 _MARK = b"edit:"
 _NEW = b"edit:000000000000"
 
@@ -69,13 +69,7 @@ class Racer:
         gate.flush()
         self._gate = mmap.mmap(gate.fileno(), 8)
         self._file = gate
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "support.racing", gate.name],
-            cwd=TESTS,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        self._process = Dialogue("support.racing", gate.name)
 
     def __enter__(self) -> Racer:
         return self
@@ -83,17 +77,15 @@ class Racer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._process.kill()
-        self._process.communicate()
+        self._process.close()
         self._gate.close()
         self._file.close()
 
     def prepare(self, edit: Edit) -> None:
         """Return when the program waits for the gate."""
         self._gate[:8] = bytes(8)
-        assert self._process.stdin is not None
-        print(json.dumps(asdict(edit)), file=self._process.stdin, flush=True)
-        assert self._heard() == "ready"
+        self._process.say(json.dumps(asdict(edit)))
+        assert self._process.heard() == "ready"
 
     def start(self) -> None:
         """Open the gate."""
@@ -101,13 +93,7 @@ class Racer:
 
     def finished(self) -> Made:
         """Return when the edit is made."""
-        return Made(**json.loads(self._heard()))
-
-    def _heard(self) -> str:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        assert line, "the other program has ended"
-        return line.strip()
+        return Made(**json.loads(self._process.heard()))
 
 
 def _serve(gate_name: str) -> None:

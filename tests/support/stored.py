@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ import sqlalchemy as sa
 from indelible_server.storage import tables
 from indelible_server.storage.database import Database
 
-from support.client import PATIENCE_S
 from support.photos import MARKER, stray_files
 from support.server import RunningServer
 
@@ -35,10 +33,3 @@ def nothing_is_left(server: RunningServer, paths: Sequence[Path]) -> None:
     assert names == {path.name for path in paths}
     for table in (tables.leases, tables.intents):
         assert rows(server, table) == [], table.name
-
-
-def until(reached: Callable[[], object]) -> None:
-    """Look again and again, for what no stream tells."""
-    end = time.monotonic() + PATIENCE_S
-    while not reached():
-        assert time.monotonic() < end, "not reached"

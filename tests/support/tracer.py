@@ -20,7 +20,8 @@ class Tracer:
     """Counts how often each file below a folder came by new content: by a rename, or by being written and closed.
 
     A file that is changed where it is counts once from its opening to its closing, however many calls that takes; an
-    exchange of two files counts once for each. Folders that are made later are not seen. Use it in a `with`.
+    exchange of two files counts once for each. Hidden files, which new content is built in, are not counted, and
+    folders that are made later are not seen. Use it in a `with`.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -74,7 +75,8 @@ class Tracer:
                 name = data[_EVENT.size : _EVENT.size + length].rstrip(b"\0")
                 data = data[_EVENT.size + length :]
                 assert not mask & _OVERFLOW, "events were lost"
-                self._see(self._folders[watch] / os.fsdecode(name), mask)
+                if not name.startswith(b"."):
+                    self._see(self._folders[watch] / os.fsdecode(name), mask)
 
     def _see(self, path: Path, mask: int) -> None:
         if mask & _MODIFY:

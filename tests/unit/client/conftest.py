@@ -1,6 +1,9 @@
 """A fake server, and the command line in front of it."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -61,3 +64,15 @@ def indelible(server: FakeServer) -> Indelible:
         return Ended(result.exit_code, result.stdout, result.stderr)
 
     return run
+
+
+def run_program(*arguments: str) -> "subprocess.Popen[str]":
+    """The real program, as a process of its own."""
+    program = os.path.join(os.path.dirname(sys.executable), "indelible")
+    return subprocess.Popen(
+        # A runner in the background ignores Ctrl-C, and its children would inherit that.
+        ["env", "--default-signal=INT", program, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
