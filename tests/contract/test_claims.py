@@ -52,6 +52,16 @@ def unsettled(database: Database) -> list[Claim]:
     return database.write(leases.claim_unsettled, "writer", 10)
 
 
+def switched_on(database: Database, catalog: Catalog) -> None:
+    """Switch auto-sync on."""
+    database.write(catalogs.update, replace(catalog, auto_sync=True))
+
+
+def with_work(database: Database) -> list[tuple[int, bool]]:
+    """Where a writer that has nothing to do looks for it."""
+    return database.read(leases.catalogs_with_work, "writer")
+
+
 def test_auto_sync_gives_what_is_due_and_nothing_else(database: Database, catalog: Catalog) -> None:
     _due, quiet, never = edited(database, catalog, "due", "quiet", "never")
     add_items(database, catalog, ["synced"])
@@ -122,6 +132,25 @@ def test_what_cannot_be_written_is_not_given(
     else:
         asked = make_catalog(database, "Other", b"/other")
     assert claim(database, asked, run=run) == []
+    if hindrance != "other catalog" and not by_run:
+        switched_on(database, catalog)
+        assert with_work(database) == []
+
+
+def test_a_writer_looks_only_into_catalogs_with_something_due_or_a_run(database: Database, catalog: Catalog) -> None:
+    make_catalog(database, "Empty", b"/empty", auto_sync=True)
+    quiet = make_catalog(database, "Quiet", b"/quiet", auto_sync=True, quiet_ms=HOUR_MS)
+    edited(database, quiet, "a")
+    edited(database, catalog, "a")
+    assert with_work(database) == []
+    switched_on(database, catalog)
+    assert with_work(database) == [(catalog.catalog_id, False)]
+    claim(database, catalog)
+    assert with_work(database) == []
+    start(database, quiet)
+    assert with_work(database) == [(quiet.catalog_id, True)]
+    database.write(run_rules.suspend, quiet.catalog_id)
+    assert with_work(database) == []
 
 
 def test_a_root_that_is_back_gives_its_items_again(database: Database, catalog: Catalog) -> None:
@@ -188,5 +217,5 @@ def test_the_next_due_time_is_of_catalogs_that_are_switched_on(database: Databas
     due_at = later(database)
     store_item(database, item, due_at=due_at)
     assert database.read(leases.next_due) is None
-    database.write(catalogs.update, replace(catalog, auto_sync=True))
+    switched_on(database, catalog)
     assert database.read(leases.next_due) == due_at

@@ -43,23 +43,36 @@ def claim_due(tx: Connection, catalog_id: int, writer_id: str, run: Run | None, 
     query = (
         sa.select(items)
         .join(roots, sa.and_(roots.c.catalog_id == items.c.catalog_id, roots.c.root_id == items.c.root_id))
-        .where(
-            items.c.catalog_id == catalog_id,
-            items.c.due_at.is_not(None),
-            may_be_written,
-            items.c.missing_since.is_(None),
-            roots.c.offline_since.is_(None),
-            roots.c.read_only.is_(False),
-            hosts.reached_by(_host_of(writer_id)),
-            ~_exists(leases),
-            ~_exists(intents),
-            # What is to be taken back is found as it was when that was asked for.
-            ~_exists(undos),
-        )
+        .where(items.c.catalog_id == catalog_id, may_be_written, _is_free(), _takes_writes(writer_id))
         .order_by(items.c.due_at)
         .limit(limit)
     )
     return _lease(tx, catalog_id, writer_id, query, None if run is None else run.run_id)
+
+
+def catalogs_with_work(tx: Connection, writer_id: str) -> list[tuple[int, bool]]:
+    """The catalogs in which `claim_due` may find something, and whether for a run.
+
+    One question, whatever the number of catalogs: it is what a writer asks that has nothing to do.
+    """
+    running = sa.exists().where(runs.c.catalog_id == catalogs.c.catalog_id, runs.c.state == RUNNING)
+    its_roots = (
+        sa.select(roots.c.root_id)
+        .where(roots.c.catalog_id == catalogs.c.catalog_id, _takes_writes(writer_id))
+        .correlate(catalogs)
+    )
+    ready = sa.exists().where(
+        items.c.catalog_id == catalogs.c.catalog_id,
+        items.c.due_at <= now_ms(tx),
+        items.c.root_id.in_(its_roots),
+        _is_free(),
+    )
+    query = sa.select(catalogs.c.catalog_id, running).where(
+        catalogs.c.deleted_at.is_(None),
+        its_roots.exists(),
+        sa.or_(running, sa.and_(catalogs.c.auto_sync.is_(True), ready.correlate(catalogs))),
+    )
+    return [(int(catalog_id), bool(for_a_run)) for catalog_id, for_a_run in tx.execute(query)]
 
 
 def claim_undo(tx: Connection, catalog_id: int, writer_id: str, job_id: str, limit: int) -> list[Claim]:
@@ -203,11 +216,11 @@ def drop_expired(tx: Connection) -> None:
 
 def next_due(tx: Connection) -> int | None:
     """When the next item becomes due that auto-sync may write; None if none is on its way."""
-    query = (
-        sa.select(sa.func.min(items.c.due_at))
-        .join(catalogs, catalogs.c.catalog_id == items.c.catalog_id)
-        .where(catalogs.c.auto_sync.is_(True), items.c.due_at > now_ms(tx))
+    # The near end of an index, once for each catalog.
+    first = sa.select(sa.func.min(items.c.due_at)).where(
+        items.c.catalog_id == catalogs.c.catalog_id, items.c.due_at > now_ms(tx)
     )
+    query = sa.select(sa.func.min(first.scalar_subquery())).where(catalogs.c.auto_sync.is_(True))
     due_at: int | None = tx.scalar(query)
     return due_at
 
@@ -216,6 +229,25 @@ def count(tx: Connection, catalog_id: int) -> int:
     """How many items of the catalog are in a writer's hand."""
     query = sa.select(sa.func.count()).select_from(leases)
     return int(tx.scalar(query.where(leases.c.catalog_id == catalog_id, leases.c.deadline > now_ms(tx))) or 0)
+
+
+def _is_free() -> ColumnElement[bool]:
+    """The rows of `items` that are to be written some time, and that nobody has in hand."""
+    return sa.and_(
+        items.c.due_at.is_not(None),
+        items.c.missing_since.is_(None),
+        ~_exists(leases),
+        ~_exists(intents),
+        # What is to be taken back is found as it was when that was asked for.
+        ~_exists(undos),
+    )
+
+
+def _takes_writes(writer_id: str) -> ColumnElement[bool]:
+    """The rows of `roots` in which this writer may write."""
+    return sa.and_(
+        roots.c.offline_since.is_(None), roots.c.read_only.is_(False), hosts.reached_by(_host_of(writer_id))
+    )
 
 
 def _host_of(writer_id: str) -> ColumnElement[str]:

@@ -74,8 +74,8 @@ class Writer:
             claims = self._database.write(undo_jobs.claim, job.job_id, self._writer_id, BATCH)
             if claims:
                 return self._do(claims, self._pipeline.undo)
-        for catalog in self._database.read(_writable):
-            claims = self._database.write(_claim, catalog, self._writer_id)
+        for catalog_id in self._database.read(_with_work, self._writer_id):
+            claims = self._database.write(_claim, catalog_id, self._writer_id)
             if claims:
                 return self._do(claims, self._pipeline.write)
         return False
@@ -91,25 +91,21 @@ class Writer:
         self._parent.say(f"item {claim.item.catalog_id} {claim.item.item_id} {claim.token}")
 
 
-def _writable(tx: Connection) -> list[Catalog]:
-    """The catalogs in which writers may begin a file: those with a run first, otherwise in a fair order."""
-    running = {each.catalog_id for each in catalogs.list_all(tx) if _running(tx, each.catalog_id)}
-    found = [each for each in catalogs.list_all(tx) if each.auto_sync or each.catalog_id in running]
+def _with_work(tx: Connection, writer_id: str) -> list[int]:
+    """The catalogs with something to write: those with a run first, otherwise in a fair order."""
+    found = leases.catalogs_with_work(tx, writer_id)
     random.shuffle(found)
-    return sorted(found, key=lambda each: each.catalog_id not in running)
+    return [catalog_id for catalog_id, _ in sorted(found, key=lambda each: not each[1])]
 
 
-def _running(tx: Connection, catalog_id: int) -> runs.Run | None:
+def _claim(tx: Connection, catalog_id: int, writer_id: str) -> list[Claim]:
     run = runs.active(tx, catalog_id)
-    return run if run is not None and run.state == runs.RUNNING else None
-
-
-def _claim(tx: Connection, catalog: Catalog, writer_id: str) -> list[Claim]:
-    run = _running(tx, catalog.catalog_id)
-    claims = leases.claim_due(tx, catalog.catalog_id, writer_id, run, BATCH) if run is not None else []
-    present = catalogs.get(tx, catalog.catalog_id)
-    if not claims and present is not None and present.auto_sync:
-        claims = leases.claim_due(tx, catalog.catalog_id, writer_id, None, BATCH)
+    claims = []
+    if run is not None and run.state == runs.RUNNING:
+        claims = leases.claim_due(tx, catalog_id, writer_id, run, BATCH)
+    catalog = None if claims else catalogs.get(tx, catalog_id)
+    if catalog is not None and catalog.auto_sync:
+        claims = leases.claim_due(tx, catalog_id, writer_id, None, BATCH)
     return claims
 
 
