@@ -11,12 +11,11 @@ import pytest
 from indelible.v1 import catalog_service_pb2, item_pb2, item_service_pb2, sync_pb2
 from indelible_client.cli.main import app
 from support.client import ALL, Client, Library, clear, globs, set_tags
-from support.photos import edit_outside, seen, stray_files
+from support.photos import TICK_NS, edit_outside, seen, stray_files, written
 from support.server import RunningServer
+from support.waiting import until
 from typer.testing import CliRunner
 
-# File times are of the kernel's coarse clock, which lags behind by up to a tick.
-TICK_NS = 20_000_000
 # What is the same on both databases: the store's own part of it has contract tests.
 on_sqlite = pytest.mark.parametrize("server", ["sqlite"], indirect=True)
 
@@ -52,11 +51,6 @@ def sides(item: Any) -> dict[str, tuple[str, str, str]]:
 def state(client: Client, catalog: str) -> Any:
     """The state of the one item."""
     return client.item(catalog, "p0000.jpg").state
-
-
-def written(paths: list[Path], title: str) -> list[Path]:
-    """The files that hold this title."""
-    return [path for path in paths if seen(path).title == title]
 
 
 def set_policy(client: Client, catalog: str, policy: str) -> None:
@@ -351,11 +345,12 @@ def test_after_a_hold_only_the_file_in_hand_is_finished(
     server: RunningServer, client: Client, library: Library
 ) -> None:
     """A batch that a writer has claimed is no batch that it may write."""
-    number = 200
+    number = 300
     catalog, paths = library(number)
     client.edit(catalog, set_tags(title="One"))
+    before_ns = time.time_ns()
     client.switch(catalog, True)
-    client.wait(catalog, lambda status: status.unsynced_items < number)
+    until(lambda: any(path.stat().st_mtime_ns > before_ns for path in paths))
     assert client.hold(catalog).held == number
     held_ns = time.time_ns()
     settled = client.wait(catalog, lambda status: status.in_flight_items == 0)
