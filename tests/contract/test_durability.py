@@ -57,6 +57,23 @@ def test_a_call_that_raises_changes_nothing(database: Database) -> None:
     assert names(database) == []
 
 
+def test_all_that_a_read_asks_is_of_one_moment(database: Database, other: Database) -> None:
+    """Or a status could show the counts of before a pause with the run of after it."""
+
+    def work(tx: Connection) -> tuple[int, int]:
+        before = len(catalogs.list_all(tx))
+        make_catalog(other, "Made meanwhile")
+        return before, len(catalogs.list_all(tx))
+
+    assert database.read(work) == (0, 0)
+    assert names(database) == ["Made meanwhile"]
+
+
+def test_a_read_changes_nothing(postgresql: Database) -> None:
+    with pytest.raises(sa.exc.InternalError, match="read-only"):
+        postgresql.read(catalogs.insert, Catalog(0, "Archive"))
+
+
 def test_sqlite_syncs_every_commit(sqlite: Database) -> None:
     def work(tx: Connection) -> tuple[Any, Any]:
         return tx.scalar(sa.text("PRAGMA synchronous")), tx.scalar(sa.text("PRAGMA journal_mode"))

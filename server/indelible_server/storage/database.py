@@ -49,14 +49,15 @@ class Database:
         if self.is_sqlite:
             folder = lock_dir or os.path.dirname(os.path.abspath(self.url.database or ""))
             self._lock_path = os.path.join(folder, "write.lock")
-            self.engine = _sqlite_engine(self.url, pool_size)
+            self._reading = self.engine = _sqlite_engine(self.url, pool_size)
         else:
             self.url = self.url.set(drivername="postgresql+psycopg")
             self.engine = _postgres_engine(self.url, pool_size)
+            self._reading = self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         self.wakeups: Wakeups = wakeups_for(self.url)
 
     def read(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run `work` in a read-only transaction: one consistent snapshot on SQLite."""
+        """Run `work` in a read-only transaction: one consistent snapshot, however many questions it asks."""
         return self._repeated(lambda: self._read_once(work, *args, **kwargs))
 
     def write(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -84,7 +85,7 @@ class Database:
         self.engine.dispose()
 
     def _read_once(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        with self.engine.connect() as tx:
+        with self._reading.connect() as tx:
             try:
                 return work(tx, *args, **kwargs)
             finally:
