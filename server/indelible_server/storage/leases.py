@@ -245,9 +245,7 @@ def _is_free() -> ColumnElement[bool]:
 
 def _takes_writes(writer_id: str) -> ColumnElement[bool]:
     """The rows of `roots` in which this writer may write."""
-    return sa.and_(
-        roots.c.offline_since.is_(None), roots.c.read_only.is_(False), hosts.reached_by(_host_of(writer_id))
-    )
+    return sa.and_(roots.c.offline_since.is_(None), roots.c.read_only.is_(False), hosts.reached_by(_host_of(writer_id)))
 
 
 def _host_of(writer_id: str) -> ColumnElement[str]:
