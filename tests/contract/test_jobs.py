@@ -38,20 +38,20 @@ def test_a_catalog_has_one_active_job_of_a_kind_by_the_schema(database: Database
 
 
 def test_a_second_start_names_the_job_that_runs(database: Database, catalog: Catalog) -> None:
-    job = database.write(job_rules.start_import, ANN, catalog, "sub", "")
+    job = database.write(job_rules.start_scan, ANN, catalog, "IMPORT", "sub", "")
     assert (job.state, job.principal, job.on_behalf_of) == (jobs.QUEUED, "ann", "bob")
     assert job.arguments == {"path": "sub", "root_id": ""}
     with pytest.raises(FailedPrecondition) as caught:
-        database.write(job_rules.start_import, ANN, catalog, "sub", "")
+        database.write(job_rules.start_scan, ANN, catalog, "IMPORT", "sub", "")
     assert caught.value.reason == "JOB_RUNNING"
     assert caught.value.metadata["job_id"] == job.job_id
 
 
 def test_a_job_for_a_root_that_is_not_there_is_refused(database: Database, catalog: Catalog) -> None:
     with pytest.raises(NotFound):
-        database.write(job_rules.start_import, ANN, catalog, "", "f" * 32)
+        database.write(job_rules.start_scan, ANN, catalog, "IMPORT", "", "f" * 32)
     with pytest.raises(NotFound):
-        database.write(job_rules.start_import, ANN, replace(catalog, roots=()), "", "")
+        database.write(job_rules.start_scan, ANN, replace(catalog, roots=()), "IMPORT", "", "")
 
 
 def test_a_job_is_stored_and_read_unchanged(database: Database, catalog: Catalog) -> None:

@@ -15,7 +15,7 @@ def test_every_planted_fault_finds_its_place_and_its_test() -> None:
             assert f"def {test}" in (ROOT / file).read_text(), mutant.what
 
 
-def test_every_invariant_that_can_be_broken_has_two() -> None:
+def test_every_invariant_has_two() -> None:
     counts = Counter(mutant.invariant for mutant in MUTANTS)
-    assert set(counts) == {f"I{number}" for number in range(1, 11)} - {"I6"}
+    assert set(counts) == {f"I{number}" for number in range(1, 11)}
     assert min(counts.values()) >= 2

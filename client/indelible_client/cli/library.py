@@ -30,9 +30,14 @@ def rescan(
     name: CatalogArgument,
     path: SubfolderOption = "",
     read_all: Annotated[bool, typer.Option("--read-all", help="Read files that look unchanged, too.")] = False,
+    accept_missing: Annotated[
+        bool, typer.Option("--accept-missing", help="Even if most files of a root are gone, they were deleted.")
+    ] = False,
 ) -> None:
     """Take what other programs changed in the files into the catalog; waits for the end."""
-    request = library_service_pb2.StartRescanRequest(catalog=name, path=path, read_all=read_all)
+    request = library_service_pb2.StartRescanRequest(
+        catalog=name, path=path, read_all=read_all, accept_missing=accept_missing
+    )
     wait_for_job(session, session.client.library.StartRescan(request).job)
 
 

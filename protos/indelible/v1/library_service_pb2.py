@@ -27,7 +27,7 @@ from indelible.v1 import job_pb2 as indelible_dot_v1_dot_job__pb2
 from indelible.v1 import library_pb2 as indelible_dot_v1_dot_library__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"indelible/v1/library_service.proto\x12\x0cindelible.v1\x1a\x17indelible/v1/item.proto\x1a\x16indelible/v1/job.proto\x1a\x1aindelible/v1/library.proto\"n\n\x12StartImportRequest\x12\x0f\n\x07\x63\x61talog\x18\x01 \x01(\t\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x0f\n\x07root_id\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x14\n\x0con_behalf_of\x18\x05 \x01(\t\"5\n\x13StartImportResponse\x12\x1e\n\x03job\x18\x01 \x01(\x0b\x32\x11.indelible.v1.Job\"\x80\x01\n\x12StartRescanRequest\x12\x0f\n\x07\x63\x61talog\x18\x01 \x01(\t\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x0f\n\x07root_id\x18\x03 \x01(\t\x12\x10\n\x08read_all\x18\x04 \x01(\x08\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12\x14\n\x0con_behalf_of\x18\x06 \x01(\t\"5\n\x13StartRescanResponse\x12\x1e\n\x03job\x18\x01 \x01(\x0b\x32\x11.indelible.v1.Job\"{\n\x12StartVerifyRequest\x12\x0f\n\x07\x63\x61talog\x18\x01 \x01(\t\x12*\n\tselection\x18\x02 \x01(\x0b\x32\x17.indelible.v1.Selection\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x14\n\x0con_behalf_of\x18\x04 \x01(\t\"5\n\x13StartVerifyResponse\x12\x1e\n\x03job\x18\x01 \x01(\x0b\x32\x11.indelible.v1.Job\")\n\x16GetCapabilitiesRequest\x12\x0f\n\x07\x63\x61talog\x18\x01 \x01(\t\"{\n\x17GetCapabilitiesResponse\x12-\n\x05roots\x18\x01 \x03(\x0b\x32\x1e.indelible.v1.RootCapabilities\x12\x31\n\x07\x66ormats\x18\x02 \x03(\x0b\x32 .indelible.v1.FormatCapabilities\"P\n\x11\x45xportTagsRequest\x12\x0f\n\x07\x63\x61talog\x18\x01 \x01(\t\x12*\n\tselection\x18\x02 \x01(\x0b\x32\x17.indelible.v1.Selection\"?\n\x12\x45xportTagsResponse\x12)\n\x07records\x18\x01 \x03(\x0b\x32\x18.indelible.v1.TagsRecord\"y\n\x11ImportTagsRequest\x12.\n\x05start\x18\x01 \x01(\x0b\x32\x1d.indelible.v1.ImportTagsStartH\x00\x12,\n\x07records\x18\x02 \x01(\x0b\x32\x19.indelible.v1.TagsRecordsH\x00\x42\x06\n\x04part\"b\n\x0fImportTagsStart\x12\x0f\n\x07\x63\x61talog\x18\x01 \x01(\t\x12\x14\n\x0c\x63lear_others\x18\x02 \x01(\x08\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x14\n\x0con_behalf_of\x18\x04 \x01(\t\"8\n\x0bTagsRecords\x12)\n\x07records\x18\x01 \x03(\x0b\x32\x18.indelible.v1.TagsRecord\"\x8b\x01\n\x12ImportTagsResponse\x12\x0f\n\x07matched\x18\x01 \x01(\x05\x12\x0f\n\x07\x63hanged\x18\x02 \x01(\x05\x12\x11\n\tnot_found\x18\x03 \x01(\x05\x12\x11\n\tambiguous\x18\x04 \x01(\x05\x12\x16\n\x0e\x66irst_revision\x18\x05 \x01(\x03\x12\x15\n\rlast_revision\x18\x06 \x01(\x03\x32\x92\x04\n\x0eLibraryService\x12R\n\x0bStartImport\x12 .indelible.v1.StartImportRequest\x1a!.indelible.v1.StartImportResponse\x12R\n\x0bStartRescan\x12 .indelible.v1.StartRescanRequest\x1a!.indelible.v1.StartRescanResponse\x12R\n\x0bStartVerify\x12 .indelible.v1.StartVerifyRequest\x1a!.indelible.v1.StartVerifyResponse\x12^\n\x0fGetCapabilities\x12$.indelible.v1.GetCapabilitiesRequest\x1a%.indelible.v1.GetCapabilitiesResponse\x12Q\n\nExportTags\x12\x1f.indelible.v1.ExportTagsRequest\x1a .indelible.v1.ExportTagsResponse0\x01\x12Q\n\nImportTags\x12\x1f.indelible.v1.ImportTagsRequest\x1a .indelible.v1.ImportTagsResponse(\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"indelible/v1/library_service.proto\x12\x0cindelible.v1\x1a\x17indelible/v1/item.proto\x1a\x16indelible/v1/job.proto\x1a\x1aindelible/v1/library.proto\"n\n\x12StartImportRequest\x12\x0f\n\x07\x63\x61talog\x18\x01 \x01(\t\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x0f\n\x07root_id\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x14\n\x0con_behalf_of\x18\x05 \x01(\t\"5\n\x13StartImportResponse\x12\x1e\n\x03job\x18\x01 \x01(\x0b\x32\x11.indelible.v1.Job\"\x98\x01\n\x12StartRescanRequest\x12\x0f\n\x07\x63\x61talog\x18\x01 \x01(\t\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x0f\n\x07root_id\x18\x03 \x01(\t\x12\x10\n\x08read_all\x18\x04 \x01(\x08\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12\x14\n\x0con_behalf_of\x18\x06 \x01(\t\x12\x16\n\x0e\x61\x63\x63\x65pt_missing\x18\x07 \x01(\x08\"5\n\x13StartRescanResponse\x12\x1e\n\x03job\x18\x01 \x01(\x0b\x32\x11.indelible.v1.Job\"{\n\x12StartVerifyRequest\x12\x0f\n\x07\x63\x61talog\x18\x01 \x01(\t\x12*\n\tselection\x18\x02 \x01(\x0b\x32\x17.indelible.v1.Selection\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x14\n\x0con_behalf_of\x18\x04 \x01(\t\"5\n\x13StartVerifyResponse\x12\x1e\n\x03job\x18\x01 \x01(\x0b\x32\x11.indelible.v1.Job\")\n\x16GetCapabilitiesRequest\x12\x0f\n\x07\x63\x61talog\x18\x01 \x01(\t\"{\n\x17GetCapabilitiesResponse\x12-\n\x05roots\x18\x01 \x03(\x0b\x32\x1e.indelible.v1.RootCapabilities\x12\x31\n\x07\x66ormats\x18\x02 \x03(\x0b\x32 .indelible.v1.FormatCapabilities\"P\n\x11\x45xportTagsRequest\x12\x0f\n\x07\x63\x61talog\x18\x01 \x01(\t\x12*\n\tselection\x18\x02 \x01(\x0b\x32\x17.indelible.v1.Selection\"?\n\x12\x45xportTagsResponse\x12)\n\x07records\x18\x01 \x03(\x0b\x32\x18.indelible.v1.TagsRecord\"y\n\x11ImportTagsRequest\x12.\n\x05start\x18\x01 \x01(\x0b\x32\x1d.indelible.v1.ImportTagsStartH\x00\x12,\n\x07records\x18\x02 \x01(\x0b\x32\x19.indelible.v1.TagsRecordsH\x00\x42\x06\n\x04part\"b\n\x0fImportTagsStart\x12\x0f\n\x07\x63\x61talog\x18\x01 \x01(\t\x12\x14\n\x0c\x63lear_others\x18\x02 \x01(\x08\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x14\n\x0con_behalf_of\x18\x04 \x01(\t\"8\n\x0bTagsRecords\x12)\n\x07records\x18\x01 \x03(\x0b\x32\x18.indelible.v1.TagsRecord\"\x8b\x01\n\x12ImportTagsResponse\x12\x0f\n\x07matched\x18\x01 \x01(\x05\x12\x0f\n\x07\x63hanged\x18\x02 \x01(\x05\x12\x11\n\tnot_found\x18\x03 \x01(\x05\x12\x11\n\tambiguous\x18\x04 \x01(\x05\x12\x16\n\x0e\x66irst_revision\x18\x05 \x01(\x03\x12\x15\n\rlast_revision\x18\x06 \x01(\x03\x32\x92\x04\n\x0eLibraryService\x12R\n\x0bStartImport\x12 .indelible.v1.StartImportRequest\x1a!.indelible.v1.StartImportResponse\x12R\n\x0bStartRescan\x12 .indelible.v1.StartRescanRequest\x1a!.indelible.v1.StartRescanResponse\x12R\n\x0bStartVerify\x12 .indelible.v1.StartVerifyRequest\x1a!.indelible.v1.StartVerifyResponse\x12^\n\x0fGetCapabilities\x12$.indelible.v1.GetCapabilitiesRequest\x1a%.indelible.v1.GetCapabilitiesResponse\x12Q\n\nExportTags\x12\x1f.indelible.v1.ExportTagsRequest\x1a .indelible.v1.ExportTagsResponse0\x01\x12Q\n\nImportTags\x12\x1f.indelible.v1.ImportTagsRequest\x1a .indelible.v1.ImportTagsResponse(\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,29 +39,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STARTIMPORTRESPONSE']._serialized_start=241
   _globals['_STARTIMPORTRESPONSE']._serialized_end=294
   _globals['_STARTRESCANREQUEST']._serialized_start=297
-  _globals['_STARTRESCANREQUEST']._serialized_end=425
-  _globals['_STARTRESCANRESPONSE']._serialized_start=427
-  _globals['_STARTRESCANRESPONSE']._serialized_end=480
-  _globals['_STARTVERIFYREQUEST']._serialized_start=482
-  _globals['_STARTVERIFYREQUEST']._serialized_end=605
-  _globals['_STARTVERIFYRESPONSE']._serialized_start=607
-  _globals['_STARTVERIFYRESPONSE']._serialized_end=660
-  _globals['_GETCAPABILITIESREQUEST']._serialized_start=662
-  _globals['_GETCAPABILITIESREQUEST']._serialized_end=703
-  _globals['_GETCAPABILITIESRESPONSE']._serialized_start=705
-  _globals['_GETCAPABILITIESRESPONSE']._serialized_end=828
-  _globals['_EXPORTTAGSREQUEST']._serialized_start=830
-  _globals['_EXPORTTAGSREQUEST']._serialized_end=910
-  _globals['_EXPORTTAGSRESPONSE']._serialized_start=912
-  _globals['_EXPORTTAGSRESPONSE']._serialized_end=975
-  _globals['_IMPORTTAGSREQUEST']._serialized_start=977
-  _globals['_IMPORTTAGSREQUEST']._serialized_end=1098
-  _globals['_IMPORTTAGSSTART']._serialized_start=1100
-  _globals['_IMPORTTAGSSTART']._serialized_end=1198
-  _globals['_TAGSRECORDS']._serialized_start=1200
-  _globals['_TAGSRECORDS']._serialized_end=1256
-  _globals['_IMPORTTAGSRESPONSE']._serialized_start=1259
-  _globals['_IMPORTTAGSRESPONSE']._serialized_end=1398
-  _globals['_LIBRARYSERVICE']._serialized_start=1401
-  _globals['_LIBRARYSERVICE']._serialized_end=1931
+  _globals['_STARTRESCANREQUEST']._serialized_end=449
+  _globals['_STARTRESCANRESPONSE']._serialized_start=451
+  _globals['_STARTRESCANRESPONSE']._serialized_end=504
+  _globals['_STARTVERIFYREQUEST']._serialized_start=506
+  _globals['_STARTVERIFYREQUEST']._serialized_end=629
+  _globals['_STARTVERIFYRESPONSE']._serialized_start=631
+  _globals['_STARTVERIFYRESPONSE']._serialized_end=684
+  _globals['_GETCAPABILITIESREQUEST']._serialized_start=686
+  _globals['_GETCAPABILITIESREQUEST']._serialized_end=727
+  _globals['_GETCAPABILITIESRESPONSE']._serialized_start=729
+  _globals['_GETCAPABILITIESRESPONSE']._serialized_end=852
+  _globals['_EXPORTTAGSREQUEST']._serialized_start=854
+  _globals['_EXPORTTAGSREQUEST']._serialized_end=934
+  _globals['_EXPORTTAGSRESPONSE']._serialized_start=936
+  _globals['_EXPORTTAGSRESPONSE']._serialized_end=999
+  _globals['_IMPORTTAGSREQUEST']._serialized_start=1001
+  _globals['_IMPORTTAGSREQUEST']._serialized_end=1122
+  _globals['_IMPORTTAGSSTART']._serialized_start=1124
+  _globals['_IMPORTTAGSSTART']._serialized_end=1222
+  _globals['_TAGSRECORDS']._serialized_start=1224
+  _globals['_TAGSRECORDS']._serialized_end=1280
+  _globals['_IMPORTTAGSRESPONSE']._serialized_start=1283
+  _globals['_IMPORTTAGSRESPONSE']._serialized_end=1422
+  _globals['_LIBRARYSERVICE']._serialized_start=1425
+  _globals['_LIBRARYSERVICE']._serialized_end=1955
 # @@protoc_insertion_point(module_scope)

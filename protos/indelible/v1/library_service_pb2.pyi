@@ -99,6 +99,7 @@ class StartRescanRequest(_message.Message):
     READ_ALL_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     ON_BEHALF_OF_FIELD_NUMBER: _builtins.int
+    ACCEPT_MISSING_FIELD_NUMBER: _builtins.int
     catalog: _builtins.str
     """catalog is the id or the unique name of the catalog; one without roots is refused with ROOT_NOT_FOUND."""
     path: _builtins.str
@@ -115,6 +116,10 @@ class StartRescanRequest(_message.Message):
     """request_id makes the call safe to repeat for 7 days. Empty: not deduplicated."""
     on_behalf_of: _builtins.str
     """on_behalf_of is the person for whom a program calls, kept in the history. Empty: the principal itself."""
+    accept_missing: _builtins.bool
+    """accept_missing says that files are really gone, even if most of a root's are; otherwise the job stops there, FAILED,
+    and marks none of that root as missing.
+    """
     def __init__(
         self,
         *,
@@ -124,10 +129,11 @@ class StartRescanRequest(_message.Message):
         read_all: _builtins.bool = ...,
         request_id: _builtins.str = ...,
         on_behalf_of: _builtins.str = ...,
+        accept_missing: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["catalog", b"catalog", "on_behalf_of", b"on_behalf_of", "path", b"path", "read_all", b"read_all", "request_id", b"request_id", "root_id", b"root_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept_missing", b"accept_missing", "catalog", b"catalog", "on_behalf_of", b"on_behalf_of", "path", b"path", "read_all", b"read_all", "request_id", b"request_id", "root_id", b"root_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -13,18 +13,20 @@ from ..storage.ids import new_id
 from ..storage.jobs import Job
 from .principal import Principal
 
-IMPORT, UNDO = "IMPORT", "UNDO"
+IMPORT, RESCAN, UNDO = "IMPORT", "RESCAN", "UNDO"
 # What a server carries out in processes of its own; an undo is worked off by writers.
-IN_PROCESSES = (IMPORT,)
+IN_PROCESSES = (IMPORT, RESCAN)
 
 
-def start_import(tx: Connection, who: Principal, catalog: Catalog, path: str, root_id: str) -> Job:
-    """Queue an import of what is below `path` in one root, or in all of them."""
+def start_scan(
+    tx: Connection, who: Principal, catalog: Catalog, kind: str, path: str, root_id: str, **arguments: bool
+) -> Job:
+    """Queue an import or a rescan of what is below `path` in one root, or in all of them."""
     roots = [root.root_id for root in catalog.roots]
     if not roots or (root_id and root_id not in roots):
         wrong = f"no root {root_id!r}" if root_id else "no root: add one first"
         raise NotFound("ROOT_NOT_FOUND", f"{catalog.name!r} has {wrong}.", root_id=root_id)
-    return start(tx, who, catalog, IMPORT, {"path": path, "root_id": root_id})
+    return start(tx, who, catalog, kind, {"path": path, "root_id": root_id} | arguments)
 
 
 def start(
@@ -35,7 +37,7 @@ def start(
     for other in jobs.active(tx, catalog.catalog_id, kind):
         raise FailedPrecondition(
             "JOB_RUNNING",
-            f"{catalog.name!r} has an {kind.lower()} under way already: watch or cancel job {other.job_id}.",
+            f"{catalog.name!r} has a job of the kind {kind} under way already: watch or cancel job {other.job_id}.",
             job_id=other.job_id,
             kind=kind,
         )

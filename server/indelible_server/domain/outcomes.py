@@ -38,6 +38,7 @@ class Verified:
     homes: dict[str, Tags]
     identity: Identity
     stale: dict[str, list[str]] = field(default_factory=dict)
+    dates: dict[str, str] = field(default_factory=dict)
     taken_in: dict[str, list[Any]] = field(default_factory=dict)
     replaced: dict[str, list[Any]] = field(default_factory=dict)
     sidecar: bytes | None = None
@@ -215,6 +216,7 @@ def _seen(before: Item, result: Verified, now: int) -> Item:
         before,
         homes=result.homes,
         stale=result.stale,
+        dates=result.dates,
         size=result.identity.size,
         mtime_ns=result.identity.mtime_ns,
         inode=result.identity.inode,

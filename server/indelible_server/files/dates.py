@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 _DATE = re.compile(
     r"(?P<year>\d{4})(?:-(?P<month>\d\d)(?:-(?P<day>\d\d)"
@@ -12,6 +12,9 @@ _DATE = re.compile(
     r"(?P<offset>Z|[+-]\d\d:\d\d)?)?)?)?",
     re.ASCII,
 )
+
+# No zone is further from UTC.
+ANY_ZONE = timedelta(hours=15)
 
 
 class InvalidDate(ValueError):
@@ -40,6 +43,35 @@ class PartialDate:
         if self.second is not None:
             text += f":{self.second:02}" + (f".{self.fraction}" if self.fraction else "")
         return text + (self.offset or "")
+
+
+def is_before(one: str, other: str) -> bool:
+    """Whether one moment is before another for certain: never where a text is no date, or its zone could decide."""
+    try:
+        first, second = _moment(parse_date(one)), _moment(parse_date(other))
+    except (InvalidDate, OverflowError):
+        return False
+    return first[1] <= second[0]
+
+
+def _moment(when: PartialDate) -> tuple[datetime, datetime]:
+    """The first moment, by UTC, that a date may mean, and the first that it can't."""
+    day = datetime(when.year or 1, when.month or 1, when.day or 1, tzinfo=UTC)
+    time = timedelta(hours=when.hour or 0, minutes=when.minute or 0, seconds=when.second or 0)
+    first = day + time + timedelta(microseconds=int(f"{when.fraction:0<6}"[:6]))
+    parts = (
+        (when.month, timedelta(days=366)),
+        (when.day, timedelta(days=31)),
+        (when.hour, timedelta(days=1)),
+        (when.second, timedelta(minutes=1)),
+    )
+    exact = timedelta(microseconds=10 ** (6 - min(len(when.fraction), 6)))
+    span = next((length for part, length in parts if part is None), exact)
+    if when.offset is None:
+        return first - ANY_ZONE, first + span + ANY_ZONE
+    sign = -1 if when.offset.startswith("-") else 1
+    offset = sign * timedelta(hours=int(when.offset[1:3]), minutes=int(when.offset[4:]))
+    return first - offset, first - offset + span
 
 
 def parse_date(text: str) -> PartialDate:

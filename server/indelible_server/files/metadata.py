@@ -45,6 +45,11 @@ def write_tags(metadata: Metadata, old: Tags, new: Tags, changed: Set[str], poli
     metadata.packet().set_text(_METADATA_DATE, datetime.now(UTC).isoformat(timespec="microseconds"))
 
 
+def changed_at(metadata: Metadata) -> str | None:
+    """When a home's XMP says that its metadata was last changed: a text that any program may have written."""
+    return metadata.xmp.text(_METADATA_DATE) if metadata.xmp else None
+
+
 def held_of(metadata: Metadata, tags: Tags, policy: Policy) -> Tags:
     """What a home can hold of these tags, as it is read back: all that XMP can, else what its own texts can."""
     if metadata.takes_all:

@@ -22,7 +22,7 @@ from .port import TEMP_PREFIX, Root
 from .problems import FileProblem, Reason
 from .reading import beside
 from .sidecar import Siblings
-from .survey import SidecarFile, Survey, survey
+from .survey import SidecarFile, Survey, alike, survey
 from .tags import Tags, difference
 from .xmp import Packet
 
@@ -48,8 +48,7 @@ def plan(
     form that differs proves nothing; `sidecar` the path of the sidecar that is known to belong to the item.
     Nothing is touched. Raises `FileProblem` if the item cannot be read or written at all.
     """
-    alike = {home: _without(stale.get(home, ()), tags) for home, tags in base.items()}
-    with survey(root, target, policy, alike, sidecar) as found:
+    with survey(root, target, policy, alike(base, stale), sidecar) as found:
         return _planned(found, target, base, ours, policy, sidecar)
 
 
@@ -70,7 +69,7 @@ def _planned(
     policy: Policy,
     sidecar: bytes | None = None,
 ) -> Plan:
-    merged = _merge(base, ours, found, policy)
+    merged = merge_found(base, ours, found.homes, policy, damaged=found.refusal is not None)
     held = bool(merged.conflicts) and policy.conflicts is ConflictPolicy.HOLD
     choice = policy.home_of(found.name.decode("utf-8", "replace"), found.format)
     if held:
@@ -96,14 +95,16 @@ def _planned(
     )
 
 
-def _merge(base: Mapping[str, Tags], ours: Tags, found: Survey, policy: Policy) -> Merged:
-    """The merge over the fields that the policy lets out of the catalog; of the others, ours stand.
+def merge_found(
+    base: Mapping[str, Tags], ours: Tags, homes: Mapping[Home, Tags], policy: Policy, *, damaged: bool
+) -> Merged:
+    """The merge of what was found in an item's homes, over the fields that the policy lets out of the catalog.
 
-    What a damaged file no longer says has not been cleared by anyone.
+    Of the others, ours stand. What a `damaged` file no longer says has not been cleared by anyone.
     """
     known = {home: _leaving(tags, policy) for home, tags in base.items()}
-    theirs = {home.value: _leaving(tags, policy) for home, tags in found.homes.items()}
-    if found.refusal and Home.EMBEDDED in theirs:
+    theirs = {home.value: _leaving(tags, policy) for home, tags in homes.items()}
+    if damaged and Home.EMBEDDED in theirs:
         theirs[Home.EMBEDDED] = known.get(Home.EMBEDDED, {}) | theirs[Home.EMBEDDED]
         if known:
             # Nor is it news what it says, if nobody could read it so far: people have edited what the sidecar says.
@@ -115,10 +116,6 @@ def _merge(base: Mapping[str, Tags], ours: Tags, found: Survey, policy: Policy) 
 
 def _leaving(tags: Tags, policy: Policy) -> Tags:
     return {field: value for field, value in tags.items() if not policy.keeps_back(field)}
-
-
-def _without(excluded: Collection[str], tags: Tags) -> Tags:
-    return {field: value for field, value in tags.items() if field not in excluded}
 
 
 @dataclass(frozen=True)

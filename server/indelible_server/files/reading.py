@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .fingerprint import fingerprint
-from .metadata import stale_fields
+from .metadata import changed_at, stale_fields
 from .plan import Home, Identity, Plan
 from .policy import Policy
 from .port import Root
@@ -23,6 +23,7 @@ class Reading:
 
     `homes` is what each existing home says, `tags` what the item says by the reading rule (the sidecar first).
     `stale` are the fields, per home, of which some form says something else than the home's reading.
+    `dates` says, per home whose XMP tells, when its metadata was last changed.
     `note` says why the file itself cannot be written, if so. `fingerprint` is of what no change of metadata touches.
     """
 
@@ -37,6 +38,7 @@ class Reading:
     fingerprint: str = ""
     sidecar: bytes | None = None
     stale: dict[Home, frozenset[str]] = field(default_factory=dict)
+    dates: dict[Home, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     note: str = ""
     bytes_read: int = 0
@@ -96,6 +98,8 @@ def _reading(found: Survey, target: bytes, policy: Policy, *, details: bool = Fa
     for sidecar in found.sidecars:
         said = stale_fields(sidecar.metadata, homes[Home.SIDECAR], policy)
         stale[Home.SIDECAR] = stale.get(Home.SIDECAR, frozenset()) | said
+    sidecar_date = changed_at(found.sidecar.metadata) if found.sidecar else None
+    dates = {Home.EMBEDDED: changed_at(found.embedded.metadata), Home.SIDECAR: sidecar_date}
     return Reading(
         format=found.format,
         homes=homes,
@@ -108,6 +112,7 @@ def _reading(found: Survey, target: bytes, policy: Policy, *, details: bool = Fa
         fingerprint=fingerprint(found.media, container.content) if details and container else "",
         sidecar=beside(target, found.sidecar.name) if found.sidecar else None,
         stale={home: fields for home, fields in stale.items() if fields},
+        dates={home: date for home, date in dates.items() if date},
         warnings=tuple(found.warnings),
         note=found.refusal.message if found.refusal else "",
         bytes_read=found.bytes_read,

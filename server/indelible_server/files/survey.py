@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -88,6 +88,14 @@ class Survey:
             said |= sidecar.tags
         found = {Home.SIDECAR: said} if self.sidecars else {}
         return found | {Home.EMBEDDED: self.told} if self.container else found
+
+
+def alike(base: Mapping[str, Tags], stale: Mapping[str, Collection[str]]) -> dict[str, Tags]:
+    """What was last verified, without the fields that not all forms of a home said alike: they prove nothing."""
+    return {
+        home: {field: value for field, value in tags.items() if field not in stale.get(home, ())}
+        for home, tags in base.items()
+    }
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ import os
 from dataclasses import replace
 
 from ..config import load_settings
-from ..domain.jobs import IMPORT
+from ..domain.jobs import IMPORT, RESCAN
 from ..logs import configure_logging
 from ..processes import be_child
 from ..roots import Roots
@@ -19,8 +19,9 @@ from ..storage import jobs
 from ..storage.database import Database
 from ..storage.jobs import JobLost
 from .importing import run_import
+from .rescanning import run_rescan
 
-KINDS = {IMPORT: run_import}
+KINDS = {IMPORT: run_import, RESCAN: run_rescan}
 
 
 def main() -> None:

@@ -282,6 +282,9 @@ def job_message(job: Job) -> job_pb2.Job:
     )
     if job.kind == "IMPORT":
         message.import_counts.CopyFrom(job_pb2.ImportCounts(**job.counts))
+    if job.kind == "RESCAN":
+        counts = {field.name: job.counts.get(field.name, 0) for field in job_pb2.RescanCounts.DESCRIPTOR.fields}
+        message.rescan_counts.CopyFrom(job_pb2.RescanCounts(**counts))
     if job.kind == "UNDO":
         message.undo_counts.CopyFrom(job_pb2.UndoCounts(**job.counts))
     return message

@@ -36,6 +36,11 @@ class LibraryService(library_service_pb2_grpc.LibraryServiceServicer):
     ) -> library_service_pb2.StartImportResponse:
         return await self._app.mutate(request, library_service_pb2.StartImportResponse, _importer(request))
 
+    async def StartRescan(
+        self, request: library_service_pb2.StartRescanRequest, context: Context
+    ) -> library_service_pb2.StartRescanResponse:
+        return await self._app.mutate(request, library_service_pb2.StartRescanResponse, _rescanner(request))
+
     async def GetCapabilities(
         self, request: library_service_pb2.GetCapabilitiesRequest, context: Context
     ) -> library_service_pb2.GetCapabilitiesResponse:
@@ -77,7 +82,19 @@ def _importer(request: library_service_pb2.StartImportRequest) -> Work[library_s
 
     def work(tx: Connection, who: Principal) -> library_service_pb2.StartImportResponse:
         catalog = catalogs.find(tx, who, request.catalog)
-        job = jobs.start_import(tx, who, catalog, path, request.root_id)
+        job = jobs.start_scan(tx, who, catalog, jobs.IMPORT, path, request.root_id)
         return library_service_pb2.StartImportResponse(job=job_message(job))
+
+    return work
+
+
+def _rescanner(request: library_service_pb2.StartRescanRequest) -> Work[library_service_pb2.StartRescanResponse]:
+    path = inside(request.path, "path").strip("/")
+    how = {"read_all": request.read_all, "accept_missing": request.accept_missing}
+
+    def work(tx: Connection, who: Principal) -> library_service_pb2.StartRescanResponse:
+        catalog = catalogs.find(tx, who, request.catalog)
+        job = jobs.start_scan(tx, who, catalog, jobs.RESCAN, path, request.root_id, **how)
+        return library_service_pb2.StartRescanResponse(job=job_message(job))
 
     return work

@@ -56,6 +56,7 @@ class Item:
     hold: dict[str, Any] | None = None
     counted_run: str | None = None
     verified_at: int | None = None
+    dates: dict[str, str] | None = None
 
     @property
     def unsynced(self) -> bool:
@@ -63,7 +64,7 @@ class Item:
         return self.unsynced_since is not None
 
 
-JSON_COLUMNS = ("tags", "homes", "stale", "conflicts", "hold")
+JSON_COLUMNS = ("tags", "homes", "stale", "conflicts", "hold", "dates")
 
 
 def dump(value: object) -> str:

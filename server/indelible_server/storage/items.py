@@ -73,6 +73,15 @@ def by_keys(tx: Connection, catalog_id: int, root_id: str, keys: Sequence[bytes]
     return {row.key: from_row(row) for row in tx.execute(query)}
 
 
+def keys_in_root(
+    tx: Connection, catalog_id: int, root_id: str, after: int, limit: int
+) -> list[tuple[int, bytes, bool]]:
+    """The next items of a root behind the id `after`: id, key, and whether it is known to be missing."""
+    query = sa.select(items.c.item_id, items.c.key, items.c.missing_since.is_not(None))
+    query = query.where(items.c.catalog_id == catalog_id, items.c.root_id == root_id, items.c.item_id > after)
+    return [tuple(row) for row in tx.execute(query.order_by(items.c.item_id).limit(limit))]
+
+
 def page(
     tx: Connection,
     catalog_id: int,

@@ -127,6 +127,7 @@ items = Table(
     Column("hold", Text, comment="why it is held, JSON; null: it is not"),
     Column("counted_run", String(32), comment="the last run that has counted this item"),
     Column("verified_at", BigInteger),
+    Column("dates", Text, comment="per home the date of its metadata when it was verified, JSON; null: not noted"),
 )
 # A file is one item of its catalog.
 Index("items_key", items.c.catalog_id, items.c.root_id, items.c.key, unique=True)

@@ -98,6 +98,7 @@ class Planned:
             claim=self.claim,
             homes={str(home): tags for home, tags in reading.homes.items()},
             stale={str(home): sorted(fields) for home, fields in reading.stale.items()},
+            dates={str(home): date for home, date in reading.dates.items()},
             identity=reading.identity,
             taken_in=self.taken_in,
             replaced=self.replaced,

@@ -1,0 +1,371 @@
+"""What a rescan takes in, and what it leaves alone: real files, both databases, no server."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from indelible_server.domain import jobs as job_rules
+from indelible_server.domain.edits import Edit
+from indelible_server.domain.outcomes import Failed, acknowledge
+from indelible_server.domain.principal import Principal, Role
+from indelible_server.library import rescanning
+from indelible_server.library.importing import run_import
+from indelible_server.library.rescanning import run_rescan
+from indelible_server.roots import Roots
+from indelible_server.storage import catalogs, history, jobs
+from indelible_server.storage.catalogs import Catalog
+from indelible_server.storage.database import Database
+from indelible_server.storage.item import Item, ItemState
+from indelible_server.storage.jobs import Job
+from indelible_server.writeback.pipeline import Pipeline
+from support.edits import all_items, claim, edit, title
+from support.photos import edit_outside, edited_outside, make_photos, save_outside, seen
+from support.samples import make_catalog
+
+ANN = Principal("ann", Role.OPERATOR)
+
+
+@dataclass
+class Archive:
+    """A catalog of two photos on a real folder, whose titles are "Base" on both sides."""
+
+    database: Database
+    catalog: Catalog
+    folder: Path
+    paths: list[Path]
+
+    def rescan(self, path: str = "", *, read_all: bool = False, accept_missing: bool = False) -> Job:
+        """A rescan, when it has ended."""
+        how = {"read_all": read_all, "accept_missing": accept_missing}
+        return self._carry_out(job_rules.RESCAN, run_rescan, path, **how)
+
+    def import_new(self) -> Job:
+        """An import, when it has ended."""
+        return self._carry_out(job_rules.IMPORT, run_import, "")
+
+    def write(self) -> None:
+        """What a writer does with what is due."""
+        pipeline = Pipeline(self.database, "host", Roots(), begin=lambda claim: None, may_go_on=lambda: True)
+        pipeline.write(self.catalog, claim(self.database, self.catalog))
+
+    def edit(self, *edits: Edit) -> None:
+        """Edit the first photo."""
+        edit(self.database, self.catalog, *edits, items=[self.item])
+
+    def fail(self, *, transient: bool) -> None:
+        """A writer fails to write the first photo."""
+        (claimed,) = claim(self.database, self.catalog)
+        failed = Failed(claimed, "IO_ERROR" if transient else "UNSUPPORTED", "as planned", transient)
+        assert self.database.write(acknowledge, self.catalog.catalog_id, [failed]) == 1
+
+    def set_policy(self, conflicts: str) -> None:
+        """Say who wins."""
+        self.catalog = replace(self.catalog, policy=self.catalog.policy | {"conflicts": conflicts})
+        self.database.write(catalogs.update, self.catalog)
+
+    @property
+    def photo(self) -> Path:
+        """The first photo."""
+        return self.paths[0]
+
+    @property
+    def item(self) -> Item:
+        """The item of the first photo, as it is stored now."""
+        return all_items(self.database, self.catalog)[0]
+
+    @property
+    def revision(self) -> int:
+        """The catalog's revision."""
+        return self.database.read(catalogs.counts, self.catalog.catalog_id).revision
+
+    @property
+    def missing(self) -> list[str]:
+        """The items that are known to have no file."""
+        return [item.path for item in all_items(self.database, self.catalog) if item.missing_since is not None]
+
+    def newest(self) -> Any:
+        """The last entry of the first photo's history."""
+        return self.database.read(history.of_item, self.catalog.catalog_id, self.item.item_id, 1)[0]
+
+    def _carry_out(self, kind: str, run: Any, path: str, **how: bool) -> Job:
+        job = self.database.write(job_rules.start_scan, ANN, self.catalog, kind, path, "", **how)
+        run(self.database, Roots(), job)
+        ended = self.database.read(jobs.get, job.job_id)
+        assert ended is not None
+        assert ended.ended_at is not None
+        return ended
+
+
+@pytest.fixture
+def archive(database: Database, tmp_path: Path) -> Archive:
+    folder = tmp_path / "photos"
+    paths = make_photos(folder, 2)
+    catalog = make_catalog(database, root_path=bytes(folder), quiet_ms=0, auto_sync=True)
+    (folder / ".indelible-root").write_text(f"indelible-root {catalog.roots[0].root_id}\n")
+    made = Archive(database, catalog, folder, paths)
+    made.import_new()
+    edit(database, catalog, title("Base"))
+    made.write()
+    assert [item.state for item in all_items(database, catalog)] == [ItemState.SYNCED] * 2
+    return made
+
+
+def came_of(job: Job) -> dict[str, int]:
+    """The counts that are not 0."""
+    return {name: number for name, number in job.counts.items() if number and name != "unchanged_items"}
+
+
+def test_a_rescan_takes_in_what_others_changed_and_the_item_stays_synced(archive: Archive) -> None:
+    edit_outside(archive.photo, title="Theirs", keyword="theirs")
+    job = archive.rescan()
+    assert (job.state, came_of(job)) == (jobs.COMPLETED, {"changed_items": 1})
+    item = archive.item
+    assert (item.tags, item.state) == ({"title": "Theirs", "keywords": ["theirs"]}, ItemState.SYNCED)
+    newest = archive.newest()
+    assert (newest.source, newest.principal) == ("RESCAN", "ann")
+    assert newest.changes == {"keywords": [None, ["theirs"]], "title": ["Base", "Theirs"]}
+    assert claim(archive.database, archive.catalog) == []
+
+
+def test_what_is_edited_on_either_side_is_kept_and_still_to_be_written(archive: Archive) -> None:
+    archive.edit(title("Ours"), Edit("add", "keywords", ["ours"]))
+    edit_outside(archive.photo, credit="Theirs", keyword="theirs")
+    archive.rescan()
+    item = archive.item
+    assert item.state is ItemState.PENDING
+    assert (item.tags["title"], item.tags["credit"], set(item.tags["keywords"])) == (
+        "Ours",
+        "Theirs",
+        {"ours", "theirs"},
+    )
+    archive.write()
+    found = seen(archive.photo)
+    assert (found.title, found.credit, found.keywords) == ("Ours", "Theirs", ("ours", "theirs"))
+    assert archive.item.state is ItemState.SYNCED
+
+
+def test_a_library_that_has_not_changed_is_left_as_it_is(archive: Archive) -> None:
+    """With sidecars too, of which only reading tells."""
+    archive.photo.with_suffix(".xmp").write_text(
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        '<rdf:Description rdf:about="" xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmp:Rating="3"/></rdf:RDF></x:xmpmeta>'
+    )
+    assert came_of(archive.rescan()) == {"sidecars": 1, "changed_items": 1}
+    assert archive.item.tags["rating"] == 3
+    archive.write()
+    assert came_of(archive.rescan()) == {"sidecars": 1}, "what we have written ourselves is no news"
+    revision, files = archive.revision, [path.read_bytes() for path in archive.paths]
+    for read_all in (False, True):
+        assert came_of(archive.rescan(read_all=read_all)) == {"sidecars": 1}
+    assert archive.revision == revision
+    assert [path.read_bytes() for path in archive.paths] == files
+
+
+@pytest.mark.parametrize("transient", [True, False])
+@pytest.mark.parametrize("outside", ["untouched", "touched", "another field"])
+def test_i6_a_failed_write_never_lets_a_rescan_replace_the_catalogs_tags(
+    archive: Archive, outside: str, transient: bool
+) -> None:
+    archive.edit(title("Ours"), Edit("add", "keywords", ["ours"]))
+    archive.fail(transient=transient)
+    if outside == "touched":
+        os.utime(archive.photo)
+    elif outside == "another field":
+        edit_outside(archive.photo, credit="Theirs")
+    archive.rescan(read_all=True)
+    item = archive.item
+    assert (item.tags["title"], item.tags["keywords"]) == ("Ours", ["ours"])
+    assert item.tags.get("credit") == ("Theirs" if outside == "another field" else None)
+    assert item.unsynced, "what could not be written is still to be written"
+    assert item.state is (ItemState.FAILED if outside == "untouched" else ItemState.PENDING)
+    assert seen(archive.photo).title == "Base"
+
+
+VALUES: dict[str, Any] = {"title": ["Base", "Ours", "Theirs"], "keywords": [["a", "b"], ["a", "b", "o"], ["b", "t"]]}
+WHO = ["nobody", "catalog", "file", "both alike", "both"]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # the merge knows of no database
+@pytest.mark.parametrize("policy", ["CATALOG_WINS", "FILE_WINS", "HOLD"])
+@pytest.mark.parametrize("cleared", [False, True])
+@pytest.mark.parametrize("field", VALUES)
+@pytest.mark.tool("exiftool")
+def test_each_field_is_merged_by_who_has_changed_it(archive: Archive, field: str, cleared: bool, policy: str) -> None:
+    """Also of an item that could not be written: it is pending, and merged like any other."""
+    archive.set_policy(policy)
+    base, ours, theirs = VALUES[field]
+    if cleared:
+        ours = None
+    merged = sorted({"b", "t", "o"} if not cleared else {"t"}) if field == "keywords" else None
+    winner = {"CATALOG_WINS": ours, "FILE_WINS": theirs, "HOLD": ours}[policy]
+    expected = {
+        "nobody": base,
+        "catalog": ours,
+        "file": theirs,
+        "both alike": theirs,
+        "both": merged if field == "keywords" else winner,
+    }
+    for who, has_failed in itertools.product(WHO, (False, True)):
+        archive.edit(_set(field, base))
+        archive.write()
+        archive.rescan()
+        by_us = {"catalog": ours, "both alike": theirs, "both": ours}
+        if who in by_us:
+            archive.edit(_set(field, by_us[who]))
+            if has_failed:
+                archive.fail(transient=False)
+        elif has_failed:
+            continue
+        if who in ("file", "both alike", "both"):
+            set_outside(archive.photo, field, theirs)
+        archive.rescan()
+        item, about = archive.item, (who, has_failed)
+        found = item.tags.get(field)
+        assert (sorted(found) if isinstance(found, list) else found) == expected[who], about
+        in_conflict = who == "both" and policy == "HOLD" and field == "title"
+        assert [each["field"] for each in item.conflicts] == ([field] if in_conflict else []), about
+        assert item.unsynced is (who in by_us), about
+        # Whatever was decided is what the file says in the end.
+        if in_conflict:
+            archive.edit(_set(field, theirs))
+        archive.write()
+        assert archive.item.state is (ItemState.FAILED if has_failed and who == "catalog" else ItemState.SYNCED), about
+        if has_failed and who == "catalog":
+            os.utime(archive.photo)
+            archive.rescan()
+            archive.write()
+            assert archive.item.state is ItemState.SYNCED, "a file that has changed is tried again"
+
+
+def test_an_old_copy_that_a_program_saves_does_not_bring_back_what_we_replaced(archive: Archive) -> None:
+    """The program had read the file before we wrote it; what it changed itself comes in."""
+    as_read = archive.photo.read_bytes()
+    archive.edit(title("Ours"))
+    archive.write()
+    save_outside(archive.photo, edited_outside(as_read, credit="Theirs"))
+    assert seen(archive.photo).title == "Base"
+    archive.rescan()
+    item = archive.item
+    assert (item.tags, item.state) == ({"title": "Ours", "credit": "Theirs"}, ItemState.PENDING)
+    assert archive.newest().changes == {"credit": [None, "Theirs"], "title": ["Base", "Ours"]}
+    archive.write()
+    assert (seen(archive.photo).title, seen(archive.photo).credit) == ("Ours", "Theirs")
+    assert came_of(archive.rescan()) == {}
+
+
+def test_an_old_copy_without_any_metadata_clears_nothing(archive: Archive) -> None:
+    make_photos(archive.folder, 1)
+    archive.rescan()
+    assert (archive.item.tags, archive.item.state) == ({"title": "Base"}, ItemState.PENDING)
+
+
+@pytest.mark.parametrize("dated", [False, True])
+@pytest.mark.tool("exiftool")
+def test_a_real_return_to_the_old_value_is_taken_in(archive: Archive, dated: bool) -> None:
+    """Most programs leave the date of the metadata alone: then it is ours still."""
+    archive.edit(title("Ours"))
+    archive.write()
+    if dated:
+        exiftool(archive.photo, "-XMP-dc:Title=Base", "-XMP-xmp:MetadataDate=now")
+    else:
+        edit_outside(archive.photo, title="Base")
+    archive.rescan()
+    assert (archive.item.tags, archive.item.state) == ({"title": "Base"}, ItemState.SYNCED)
+
+
+def test_what_a_writer_has_in_hand_is_left_to_it(archive: Archive) -> None:
+    archive.edit(title("Ours"))
+    edit_outside(archive.photo, credit="Theirs")
+    claims = claim(archive.database, archive.catalog)
+    revision = archive.revision
+    assert came_of(archive.rescan()) == {}
+    assert (archive.revision, archive.item.tags) == (revision, {"title": "Ours"})
+    pipeline = Pipeline(archive.database, "host", Roots(), begin=lambda claim: None, may_go_on=lambda: True)
+    pipeline.write(archive.catalog, claims)
+    assert archive.item.tags == {"title": "Ours", "credit": "Theirs"}
+
+
+def test_an_edit_while_the_file_is_read_is_kept(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    edit_outside(archive.photo, credit="Theirs")
+    really, edits = rescanning.read, [title("Ours")]
+
+    def read(*arguments: Any, **more: Any) -> Any:
+        found = really(*arguments, **more)
+        if edits:
+            archive.edit(edits.pop())
+        return found
+
+    monkeypatch.setattr(rescanning, "read", read)
+    assert came_of(archive.rescan()) == {"changed_items": 1}
+    assert archive.item.tags == {"title": "Ours", "credit": "Theirs"}
+    assert archive.item.state is ItemState.PENDING
+
+
+def test_new_files_are_added_and_files_that_are_gone_are_missing_until_they_are_back(archive: Archive) -> None:
+    make_photos(archive.folder / "new", 3)
+    archive.photo.rename(archive.folder / ".away")
+    assert came_of(archive.rescan()) == {"added_items": 3, "missing_items": 1}
+    assert archive.missing == ["p0000.jpg"]
+    assert came_of(archive.rescan()) == {}, "what is known is no news"
+    (archive.folder / ".away").rename(archive.photo)
+    assert came_of(archive.rescan()) == {"found_items": 1}
+    assert archive.missing == []
+
+
+def test_a_rescan_of_a_folder_says_nothing_of_others(archive: Archive) -> None:
+    archive.photo.unlink()
+    (archive.folder / "new").mkdir()
+    assert came_of(archive.rescan("new")) == {}
+    assert archive.missing == []
+    assert came_of(archive.rescan("p0000.jpg", accept_missing=True)) == {"missing_items": 1}
+    (problem,) = archive.rescan("nowhere").problems
+    assert "there is no nowhere" in problem["message"]
+
+
+def test_a_root_that_is_mostly_gone_stops_the_job_with_a_question(archive: Archive) -> None:
+    for path in archive.paths:
+        path.unlink()
+    make_photos(archive.folder / "new", 1)
+    job = archive.rescan()
+    assert (job.state, archive.missing) == (jobs.FAILED, [])
+    assert "2 of 3 files are gone" in job.message
+    assert came_of(archive.rescan(accept_missing=True)) == {"missing_items": 2}
+    assert archive.missing == ["p0000.jpg", "p0001.jpg"]
+
+
+def test_a_share_that_is_away_is_no_reason_to_mark_anything(archive: Archive) -> None:
+    archive.folder.rename(archive.folder.with_name("away"))
+    archive.folder.mkdir()
+    assert archive.rescan().state == jobs.FAILED
+    assert archive.missing == []
+
+
+def test_a_file_that_cannot_be_read_is_a_problem_of_its_own(archive: Archive) -> None:
+    archive.photo.write_bytes(b"no picture at all")
+    edit_outside(archive.paths[1], credit="Theirs")
+    job = archive.rescan()
+    assert (job.state, job.failed, came_of(job)) == (jobs.COMPLETED, 1, {"changed_items": 1})
+    assert [problem["path"] for problem in job.problems] == ["p0000.jpg"]
+    assert archive.item.tags == {"title": "Base"}
+
+
+def set_outside(path: Path, field: str, value: Any) -> None:
+    """What another program does."""
+    tag = {"title": "XMP-dc:Title", "keywords": "XMP-dc:Subject"}[field]
+    exiftool(path, *(f"-{tag}={each}" for each in (value if isinstance(value, list) else [value])))
+
+
+def exiftool(path: Path, *arguments: str) -> None:
+    """Run ExifTool on a file."""
+    subprocess.run(["exiftool", "-q", "-overwrite_original", *arguments, str(path)], check=True)
+
+
+def _set(field: str, value: str | Sequence[str] | None) -> Edit:
+    return Edit("clear", field) if value is None else Edit("set", field, value)
