@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from indelible_server.domain import jobs as job_rules
 from indelible_server.domain.principal import Principal, Role
 from indelible_server.errors import FailedPrecondition, NotFound
-from indelible_server.storage import hosts, jobs
+from indelible_server.storage import catalogs, hosts, jobs
 from indelible_server.storage.catalogs import Catalog
 from indelible_server.storage.database import Database
 from indelible_server.storage.hosts import Host
@@ -52,6 +52,17 @@ def test_a_job_for_a_root_that_is_not_there_is_refused(database: Database, catal
         database.write(job_rules.start_scan, ANN, catalog, "IMPORT", "", "f" * 32)
     with pytest.raises(NotFound):
         database.write(job_rules.start_scan, ANN, replace(catalog, roots=()), "IMPORT", "", "")
+
+
+def test_a_job_for_a_root_that_nobody_reaches_is_refused(database: Database, catalog: Catalog) -> None:
+    root_id = catalog.roots[0].root_id
+    database.write(catalogs.set_root_offline, root_id, True)
+    present = database.read(catalogs.get, catalog.catalog_id)
+    assert present is not None
+    with pytest.raises(FailedPrecondition) as caught:
+        database.write(job_rules.start_scan, ANN, present, "IMPORT", "", root_id)
+    assert caught.value.reason == "ROOT_OFFLINE"
+    assert database.write(job_rules.start_scan, ANN, present, "IMPORT", "", "").state == jobs.QUEUED
 
 
 def test_a_job_is_stored_and_read_unchanged(database: Database, catalog: Catalog) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from indelible_server.domain import jobs as job_rules
+from indelible_server.domain import undo_jobs
 from indelible_server.domain.edits import Edit
 from indelible_server.domain.outcomes import Failed, acknowledge
 from indelible_server.domain.principal import Principal, Role
@@ -25,7 +26,8 @@ from indelible_server.storage.database import Database
 from indelible_server.storage.item import Item, ItemState
 from indelible_server.storage.jobs import Job
 from indelible_server.writeback.pipeline import Pipeline
-from support.edits import all_items, claim, edit, title
+from PIL import Image
+from support.edits import EVERYTHING, all_items, claim, edit, title
 from support.photos import edit_outside, edited_outside, make_photos, save_outside, seen
 from support.samples import make_catalog
 
@@ -153,12 +155,9 @@ def test_what_is_edited_on_either_side_is_kept_and_still_to_be_written(archive: 
 
 def test_a_library_that_has_not_changed_is_left_as_it_is(archive: Archive) -> None:
     """With sidecars too, of which only reading tells."""
-    archive.photo.with_suffix(".xmp").write_text(
-        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
-        '<rdf:Description rdf:about="" xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmp:Rating="3"/></rdf:RDF></x:xmpmeta>'
-    )
+    make_sidecar(archive.photo, "In the sidecar")
     assert came_of(archive.rescan()) == {"sidecars": 1, "changed_items": 1}
-    assert archive.item.tags["rating"] == 3
+    assert archive.item.tags["title"] == "In the sidecar"
     archive.write()
     assert came_of(archive.rescan()) == {"sidecars": 1}, "what we have written ourselves is no news"
     revision, files = archive.revision, [path.read_bytes() for path in archive.paths]
@@ -260,6 +259,33 @@ def test_an_old_copy_that_a_program_saves_does_not_bring_back_what_we_replaced(a
     assert came_of(archive.rescan()) == {}
 
 
+def test_nor_does_it_when_a_writer_comes_first(archive: Archive) -> None:
+    as_read = archive.photo.read_bytes()
+    archive.edit(title("Ours"))
+    archive.write()
+    save_outside(archive.photo, edited_outside(as_read, credit="Theirs"))
+    archive.edit(Edit("set", "rating", 4))
+    archive.write()
+    assert archive.item.tags == {"title": "Ours", "credit": "Theirs", "rating": 4}
+    found = seen(archive.photo)
+    assert (found.title, found.credit, found.rating) == ("Ours", "Theirs", 4)
+    assert archive.item.state is ItemState.SYNCED
+
+
+def test_what_is_added_to_an_old_list_comes_in_beside_what_we_had_added(archive: Archive) -> None:
+    archive.edit(Edit("add", "keywords", ["a"]))
+    archive.write()
+    as_read = archive.photo.read_bytes()
+    archive.edit(Edit("add", "keywords", ["b"]))
+    archive.write()
+    save_outside(archive.photo, edited_outside(as_read, keyword="t"))
+    archive.rescan()
+    assert sorted(archive.item.tags["keywords"]) == ["a", "b", "t"]
+    assert archive.item.state is ItemState.PENDING
+    archive.write()
+    assert seen(archive.photo).keywords == ("a", "b", "t")
+
+
 def test_an_old_copy_without_any_metadata_clears_nothing(archive: Archive) -> None:
     make_photos(archive.folder, 1)
     archive.rescan()
@@ -278,6 +304,102 @@ def test_a_real_return_to_the_old_value_is_taken_in(archive: Archive, dated: boo
         edit_outside(archive.photo, title="Base")
     archive.rescan()
     assert (archive.item.tags, archive.item.state) == ({"title": "Base"}, ItemState.SYNCED)
+
+
+def test_of_two_homes_in_conflict_neither_replaces_what_people_want(archive: Archive) -> None:
+    archive.set_policy("HOLD")
+    make_sidecar(archive.photo, "Base")
+    archive.rescan()
+    archive.edit(title("Ours"))
+    make_sidecar(archive.photo, "In the sidecar")
+    edit_outside(archive.photo, title="In the file")
+    archive.rescan()
+    item = archive.item
+    assert (item.tags["title"], item.state) == ("Ours", ItemState.CONFLICTED)
+    assert [(each["base"], each["theirs"]) for each in item.conflicts] == [("Base", "In the sidecar")]
+    make_sidecar(archive.photo, "Once more")
+    archive.rescan()
+    assert [each["theirs"] for each in archive.item.conflicts] == ["Once more"], "it is shown as it is"
+    assert archive.item.tags["title"] == "Ours"
+
+
+@pytest.mark.parametrize("by", ["damage", "a sidecar that goes and comes"])
+def test_what_was_cleared_does_not_come_back_with_a_file_that_is_whole_again(archive: Archive, by: str) -> None:
+    if by == "damage":
+        whole = archive.photo.read_bytes()
+        broken = whole.replace(b"</rdf:RDF>", b"</rdf:BAD>")
+        assert broken != whole
+    else:
+        make_sidecar(archive.photo, "Base")
+    archive.rescan()
+    archive.edit(Edit("clear", "title"))
+    if by == "damage":
+        archive.photo.write_bytes(broken)
+    else:
+        archive.photo.with_suffix(".xmp").unlink()
+    archive.rescan()
+    if by == "damage":
+        archive.photo.write_bytes(whole)
+    else:
+        make_sidecar(archive.photo, "Base")
+    archive.rescan()
+    assert (archive.item.tags.get("title"), archive.item.state) == (None, ItemState.PENDING)
+    archive.write()
+    assert seen(archive.photo).title is None
+
+
+@pytest.mark.tool("exiftool")
+def test_a_change_of_one_form_alone_comes_in_and_stays(archive: Archive) -> None:
+    """The other forms still say the old value, and the next look must not take that for an edit."""
+    path = archive.folder / "a.png"
+    Image.new("RGB", (8, 8)).save(path)
+    exiftool(path, "-PNG:Title=Base", "-XMP-dc:Title=Base")
+    archive.import_new()
+    exiftool(path, "-PNG:Title=Theirs")
+    for _ in range(2):
+        archive.rescan(read_all=True)
+        assert all_items(archive.database, archive.catalog)[-1].tags == {"title": "Theirs"}
+    archive.write()
+    command = ["exiftool", "-s3", "-a", "-Title", str(path)]
+    assert set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()) == {"Theirs"}
+
+
+def test_what_an_undo_wants_is_left_to_it(archive: Archive) -> None:
+    archive.database.write(undo_jobs.start_for_items, ANN, archive.catalog, EVERYTHING, "")
+    edit_outside(archive.photo, credit="Theirs")
+    revision = archive.revision
+    assert came_of(archive.rescan()) == {}
+    assert (archive.revision, archive.item.tags) == (revision, {"title": "Base"})
+
+
+def test_a_file_that_another_job_adds_meanwhile_is_added_once(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_photos(archive.folder / "new", 2)
+    really = rescanning.read_new
+
+    def read_new(*arguments: Any) -> Any:
+        found = really(*arguments)
+        archive.import_new()
+        return found
+
+    monkeypatch.setattr(rescanning, "read_new", read_new)
+    assert archive.rescan().state == jobs.COMPLETED
+    assert len(all_items(archive.database, archive.catalog)) == 4
+
+
+def test_a_policy_that_changes_meanwhile_ends_the_job(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    edit_outside(archive.photo, title="Theirs")
+    really = rescanning.read
+
+    def read(*arguments: Any, **more: Any) -> Any:
+        archive.set_policy("HOLD")
+        return really(*arguments, **more)
+
+    monkeypatch.setattr(rescanning, "read", read)
+    job = archive.rescan()
+    assert (job.state, archive.item.tags) == (jobs.FAILED, {"title": "Base"})
+    assert "policy" in job.message
 
 
 def test_what_a_writer_has_in_hand_is_left_to_it(archive: Archive) -> None:
@@ -354,6 +476,15 @@ def test_a_file_that_cannot_be_read_is_a_problem_of_its_own(archive: Archive) ->
     assert (job.state, job.failed, came_of(job)) == (jobs.COMPLETED, 1, {"changed_items": 1})
     assert [problem["path"] for problem in job.problems] == ["p0000.jpg"]
     assert archive.item.tags == {"title": "Base"}
+
+
+def make_sidecar(path: Path, text: str) -> None:
+    """What another program writes beside a file."""
+    path.with_suffix(".xmp").write_text(
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        '<rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:title><rdf:Alt>'
+        f'<rdf:li xml:lang="x-default">{text}</rdf:li></rdf:Alt></dc:title></rdf:Description></rdf:RDF></x:xmpmeta>'
+    )
 
 
 def set_outside(path: Path, field: str, value: Any) -> None:

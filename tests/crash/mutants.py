@@ -220,9 +220,9 @@ MUTANTS = (
     Mutant(
         "I1",
         "an old copy that a program saves again is taken for an edit",
-        "domain/rescan.py",
-        "    if ours is None or not (theirs is None or is_before(theirs, ours)):\n",
-        "    if True:\n",
+        "domain/old_copies.py",
+        "return ours is not None and (theirs is None or is_before(theirs, ours))",
+        "return False",
         "tests/contract/test_rescan.py::test_an_old_copy_that_a_program_saves_does_not_bring_back_what_we_replaced",
     ),
     Mutant(

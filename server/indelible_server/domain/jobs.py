@@ -22,10 +22,18 @@ def start_scan(
     tx: Connection, who: Principal, catalog: Catalog, kind: str, path: str, root_id: str, **arguments: bool
 ) -> Job:
     """Queue an import or a rescan of what is below `path` in one root, or in all of them."""
-    roots = [root.root_id for root in catalog.roots]
+    roots = {root.root_id: root for root in catalog.roots}
     if not roots or (root_id and root_id not in roots):
         wrong = f"no root {root_id!r}" if root_id else "no root: add one first"
         raise NotFound("ROOT_NOT_FOUND", f"{catalog.name!r} has {wrong}.", root_id=root_id)
+    if root_id and roots[root_id].offline_since is not None:
+        path = roots[root_id].path.decode("utf-8", "backslashreplace")
+        raise FailedPrecondition(
+            "ROOT_OFFLINE",
+            f"No server or writer reaches {path}: mount it, then try again.",
+            root_id=root_id,
+            path=path,
+        )
     return start(tx, who, catalog, kind, {"path": path, "root_id": root_id} | arguments)
 
 

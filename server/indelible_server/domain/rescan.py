@@ -9,19 +9,18 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from ..files.dates import is_before
 from ..files.merge import Conflict, ConflictPolicy, Merged
+from ..files.plan import Home
 from ..files.planning import merge_found
 from ..files.policy import Policy
 from ..files.reading import Reading
-from ..files.tags import Tags, same
-from ..storage import items
+from ..storage import items, undos
 from ..storage.catalogs import Catalog
 from ..storage.changeset import Changeset
 from ..storage.item import Item
 from ..storage.jobs import Job
-from ..storage.writes import VERIFIED, Write
-from . import item_state, policies
+from ..storage.writes import Write
+from . import item_state, old_copies, policies
 
 CHANGED, UNCHANGED, CONFLICTED, FOUND, MISSING = (
     "changed_items",
@@ -50,25 +49,32 @@ class Found:
         """Whether anything is as it was not known."""
         merged = self.merged
         came = merged.taken_in or merged.conflicts or self.old_copies or self.item.missing_since is not None
-        return bool(came) or any(getattr(self.item, name) != value for name, value in values_of(self.reading).items())
+        return bool(came) or any(getattr(self.item, name) != value for name, value in self.remembered().items())
+
+    def remembered(self) -> dict[str, Any]:
+        """What the item remembers of this reading: the base of the next merge.
+
+        While something is still to be written a damaged file and a sidecar that has gone keep their base: nobody has
+        cleared what they said, and they may be whole again. Of a form that was changed alone the others are the base.
+        """
+        before, values = self.item, values_of(self.reading)
+        homes, dates = values["homes"], values["dates"]
+        if self.reading.note and Home.EMBEDDED in homes:
+            homes[Home.EMBEDDED.value] = before.homes.get(Home.EMBEDDED, {}) | homes[Home.EMBEDDED]
+            dates = {home: date for home, date in (before.dates or {}).items() if home == Home.EMBEDDED} | dates
+        elif Home.EMBEDDED in homes:
+            homes[Home.EMBEDDED.value] = self.reading.plain
+        if before.unsynced and Home.SIDECAR in before.homes and Home.SIDECAR not in homes:
+            homes = {Home.SIDECAR.value: before.homes[Home.SIDECAR]} | homes
+            values["sidecar"] = before.sidecar
+        return values | {"homes": homes, "dates": dates}
 
 
 def compare(item: Item, reading: Reading, written: Sequence[Write], policy: Policy) -> Found:
     """Merge what the files hold into what the catalog says of them; `written` are our last writes, the newest first."""
-    base: dict[str, Tags] = {}
-    old_copies: dict[str, Any] = {}
-    for home, known in item.homes.items():
-        found = next((tags for each, tags in reading.homes.items() if each == home), {})
-        again = {
-            field: found.get(field)
-            for field in known.keys() | found.keys()
-            if not same(field, known.get(field), found.get(field)) and _is_old_copy(item, home, field, reading, written)
-        }
-        # Nobody has changed that: it is what we start from, and ours is to be written once more.
-        base[home] = {field: value for field, value in (known | again).items() if value is not None}
-        old_copies |= again
+    base, again = old_copies.set_aside(item, reading, written)
     merged = merge_found(base, item.tags, reading.homes, policy, damaged=bool(reading.note))
-    return Found(item, reading, merged, old_copies)
+    return Found(item, reading, merged, again)
 
 
 def take_in(tx: Connection, catalog: Catalog, job: Job, found: Sequence[Found]) -> tuple[Counter[str], list[int]]:
@@ -79,7 +85,7 @@ def take_in(tx: Connection, catalog: Catalog, job: Job, found: Sequence[Found]) 
     """
     ids = sorted(each.item.item_id for each in found)
     items.lock(tx, catalog.catalog_id, ids)
-    in_flight = items.in_flight(tx, catalog.catalog_id, ids)
+    in_flight = _in_hand(tx, catalog.catalog_id, ids)
     present = {item.item_id: item.change_revision for item in items.get_many(tx, catalog.catalog_id, ids)}
     as_known = {each.item.item_id for each in found if present.get(each.item.item_id) == each.item.change_revision}
     overtaken = sorted(present.keys() - (as_known - in_flight))
@@ -99,7 +105,7 @@ def take_in(tx: Connection, catalog: Catalog, job: Job, found: Sequence[Found]) 
 def mark_missing(tx: Connection, catalog_id: int, ids: Sequence[int]) -> int:
     """Note that these items have no file any more; returns how many did not know it. Nothing else of them changes."""
     items.lock(tx, catalog_id, ids)
-    in_flight = items.in_flight(tx, catalog_id, ids)
+    in_flight = _in_hand(tx, catalog_id, ids)
     present = [
         item
         for item in items.get_many(tx, catalog_id, ids)
@@ -111,6 +117,11 @@ def mark_missing(tx: Connection, catalog_id: int, ids: Sequence[int]) -> int:
             changeset.update(item, replace(item, missing_since=changeset.now))
         changeset.save()
     return len(present)
+
+
+def _in_hand(tx: Connection, catalog_id: int, ids: Sequence[int]) -> set[int]:
+    """Those of these items that a writer has in hand, or that an undo wants as they were when it was asked for."""
+    return items.in_flight(tx, catalog_id, ids) | undos.of_items(tx, catalog_id, ids).keys()
 
 
 def values_of(reading: Reading) -> dict[str, Any]:
@@ -133,10 +144,11 @@ def _after(changeset: Changeset, catalog: Catalog, job: Job, found: Found) -> tu
     """The item after a rescan, and what it is counted as."""
     before, merged, policy = found.item, found.merged, policies.engine_policy(catalog)
     is_held = policy.conflicts is ConflictPolicy.HOLD
-    held = {each.field: each for each in merged.conflicts} if is_held else {}
+    # Of two homes in conflict, the first one's value is shown.
+    held = {each.field: each for each in reversed(merged.conflicts)} if is_held else {}
     # A conflict that is held is not decided: the catalog goes on saying what it says.
     tags = {name: value for name, value in merged.tags.items() if name not in held}
-    tags |= {name: each.ours for name, each in held.items() if each.ours is not None}
+    tags |= {name: before.tags[name] for name in held if name in before.tags}
     came_in = {name: [before.tags.get(name), tags.get(name)] for name in sorted(merged.taken_in)}
     overruled = {
         each.field: [each.theirs, each.ours]
@@ -149,24 +161,32 @@ def _after(changeset: Changeset, catalog: Catalog, job: Job, found: Found) -> tu
         changeset.note(before, notes, principal=job.principal, on_behalf_of=job.on_behalf_of, source="RESCAN")
     after = replace(
         before,
-        **values_of(found.reading),
+        **found.remembered(),
         tags=tags,
         note=found.reading.note or before.note,
         revision=changeset.revision if notes else before.revision,
         missing_since=None,
         verified_at=changeset.now,
     )
-    after = _with_state(changeset, catalog, policy, before, after, list(held.values()))
+    after = _with_state(changeset, catalog, policy, found, after, list(held.values()))
     came_of_it = CONFLICTED if held else CHANGED if came_in else UNCHANGED
     return after, [came_of_it] if before.missing_since is None else [came_of_it, FOUND]
 
 
 def _with_state(
-    changeset: Changeset, catalog: Catalog, policy: Policy, before: Item, after: Item, held: Sequence[Conflict]
+    changeset: Changeset, catalog: Catalog, policy: Policy, found: Found, after: Item, held: Sequence[Conflict]
 ) -> Item:
-    if held:
-        new = [{"field": each.field, "base": each.base, "theirs": each.theirs} for each in held]
-        older = [each for each in before.conflicts if each["field"] not in {conflict["field"] for conflict in new}]
+    before, said = found.item, found.reading.tags
+    new = [{"field": each.field, "base": each.base, "theirs": each.theirs} for each in held]
+    # What waits for a decision is shown as the file says it now.
+    older = [
+        each if found.reading.note else each | {"theirs": said.get(each["field"])}
+        for each in before.conflicts
+        if each["field"] not in {conflict["field"] for conflict in new}
+    ]
+    if new or older:
+        if not before.unsynced:
+            after = replace(after, unsynced_since=changeset.revision, revision=changeset.revision)
         return item_state.conflicted(after, older + new, changeset.now)
     if before.unsynced:
         # Pending edits stay pending. What could not be written may be another file by now.
@@ -183,18 +203,3 @@ def _with_state(
     if after.root_id in read_only and after.hold is None:
         after = item_state.held(after, {"reason": item_state.READ_ONLY_ROOT})
     return after
-
-
-def _is_old_copy(item: Item, home: str, field: str, reading: Reading, written: Sequence[Write]) -> bool:
-    """Whether a home says again what it said before one of our last writes, and nobody has changed it since.
-
-    Most programs do not touch the date of the metadata: only one that is older than ours, or gone, proves that what
-    was saved had been read before we wrote.
-    """
-    ours = (item.dates or {}).get(home)
-    theirs = next((date for each, date in reading.dates.items() if each == home), None)
-    if ours is None or not (theirs is None or is_before(theirs, ours)):
-        return False
-    found = next((tags for each, tags in reading.homes.items() if each == home), {}).get(field)
-    before = (each.changes[field][0] for each in written if each.outcome == VERIFIED and field in each.changes)
-    return any(same(field, value, found) for value in before)

@@ -23,6 +23,7 @@ class Reading:
 
     `homes` is what each existing home says, `tags` what the item says by the reading rule (the sidecar first).
     `stale` are the fields, per home, of which some form says something else than the home's reading.
+    `plain` is what the file itself says by the plain reading rule, to those who do not know what it held before.
     `dates` says, per home whose XMP tells, when its metadata was last changed.
     `note` says why the file itself cannot be written, if so. `fingerprint` is of what no change of metadata touches.
     """
@@ -31,6 +32,7 @@ class Reading:
     homes: dict[Home, Tags]
     tags: Tags
     identity: Identity
+    plain: Tags = field(default_factory=dict)
     width: int | None = None
     height: int | None = None
     duration_s: float | None = None
@@ -105,6 +107,7 @@ def _reading(found: Survey, target: bytes, policy: Policy, *, details: bool = Fa
         homes=homes,
         tags=found.tags,
         identity=found.identity,
+        plain=found.embedded_tags if container else {},
         width=container.width if container else None,
         height=container.height if container else None,
         duration_s=container.duration_s if container else None,

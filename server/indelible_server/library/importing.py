@@ -34,12 +34,14 @@ def read_new(scan: Scan, root_id: str, root: Root, keys: Iterable[bytes]) -> lis
     return [_new_item(scan, root_id, key, reading) for key, reading in found if reading is not None]
 
 
-def add(tx: Connection, catalog_id: int, new: list[Item]) -> None:
-    """Store new items."""
-    if new:
+def add(tx: Connection, catalog_id: int, root_id: str, new: list[Item]) -> None:
+    """Store new items of a root, but for those that another job has added meanwhile."""
+    known = items.by_keys(tx, catalog_id, root_id, [item.key for item in new])
+    if len(known) < len(new):
         changeset = Changeset(tx, catalog_id)
         for item in new:
-            changeset.add(item)
+            if item.key not in known:
+                changeset.add(item)
         changeset.save()
 
 
@@ -53,7 +55,7 @@ def _import_root(scan: Scan, its_root: catalogs.Root, root: Root) -> None:
         progress.done += len(keys)
         progress.counts["known_items"] += len(known)
         progress.counts["added_items"] += len(new)
-        scan.store(root_id, partial(add, catalog_id=catalog_id, new=new))
+        scan.store(root_id, partial(add, catalog_id=catalog_id, root_id=root_id, new=new))
 
 
 def _in_words(counts: Counter[str]) -> str:

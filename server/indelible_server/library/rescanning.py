@@ -80,7 +80,7 @@ class AtRoot:
         """Put a part on record, and look once more at what was edited while its file was read."""
         overtaken: list[int] = []
         for _ in range(TRIES):
-            record = partial(_put_on_record, scan=self._scan, new=new, found=found)
+            record = partial(_put_on_record, scan=self._scan, root_id=self._its_root.root_id, new=new, found=found)
             counts, overtaken = self._scan.store(self._its_root.root_id, record)
             self._scan.progress.counts.update(counts)
             if not overtaken:
@@ -142,9 +142,14 @@ class AtRoot:
             return problem.reason is Reason.MISSING
 
 
-def _put_on_record(tx: Connection, scan: Scan, new: list[Item], found: list[Found]) -> tuple[Counter[str], list[int]]:
-    add(tx, scan.catalog.catalog_id, new)
-    return rescan.take_in(tx, scan.catalog, scan.job, found)
+def _put_on_record(
+    tx: Connection, scan: Scan, root_id: str, new: list[Item], found: list[Found]
+) -> tuple[Counter[str], list[int]]:
+    catalog = catalogs.get(tx, scan.catalog.catalog_id)
+    if catalog is None or catalog.policy != scan.catalog.policy:
+        raise Stopped("The catalog's policy was changed meanwhile; what was done stays. Start the rescan again.")
+    add(tx, catalog.catalog_id, root_id, new)
+    return rescan.take_in(tx, catalog, scan.job, found)
 
 
 def _in_words(counts: Counter[str]) -> str:

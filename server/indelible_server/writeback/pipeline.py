@@ -9,24 +9,28 @@ from dataclasses import replace
 import structlog
 from sqlalchemy import Connection
 
-from ..domain import policies, undo_jobs
+from ..domain import old_copies, policies, undo_jobs
 from ..domain.outcomes import Failed, GivenBack, Outcome, acknowledge
 from ..files.apply import apply
 from ..files.fencing import fence
+from ..files.plan import Plan
 from ..files.planning import plan as make_plan
 from ..files.policy import Policy
 from ..files.port import Root
 from ..files.problems import Changed, FileProblem, LeaseLost, Reason
-from ..files.reading import verify
+from ..files.reading import read, verify
 from ..files.settle import Outcome as Settled
 from ..files.settle import settle
+from ..files.survey import alike
 from ..files.tags import Tags
 from ..roots import Roots
-from ..storage import catalogs, hosts, intents, items, leases
+from ..storage import catalogs, hosts, intents, items, leases, writes
 from ..storage.catalogs import Catalog
 from ..storage.database import Database
 from ..storage.intents import Intent, Late
+from ..storage.item import Item
 from ..storage.leases import Claim
+from ..storage.writes import WRITES_KEPT
 from .planned import Planned
 from .undoing import plan_undo
 
@@ -140,17 +144,25 @@ class AtRoot:
 
     def _plan(self, claim: Claim) -> Planned | Outcome:
         item = claim.item
-        plan = make_plan(
-            self._root,
-            item.key,
-            base=item.homes,
-            stale=item.stale,
-            ours=item.tags,
-            policy=self._policy,
-            sidecar=item.sidecar,
-        )
+        plan = self._made(item, item.homes)
+        if plan.taken_in or plan.conflicts:
+            base = self._base(item)
+            plan = self._made(item, base) if base != item.homes else plan
         planned = Planned.make(claim, plan)
         return planned.conflicted(verify(self._root, plan, self._policy)) if plan.held else planned
+
+    def _made(self, item: Item, base: Mapping[str, Tags]) -> Plan:
+        stale, sidecar = item.stale, item.sidecar
+        return make_plan(
+            self._root, item.key, base=base, stale=stale, ours=item.tags, policy=self._policy, sidecar=sidecar
+        )
+
+    def _base(self, item: Item) -> dict[str, Tags]:
+        """What those have started from who have changed the files: our writes, unless an old copy was saved again."""
+        written = self._database.read(writes.of_items, item.catalog_id, [item.item_id])[item.item_id]
+        base = alike(item.homes, item.stale)
+        reading = read(self._root, item.key, self._policy, base=base, sidecar=item.sidecar)
+        return old_copies.set_aside(item, reading, written[:WRITES_KEPT])[0]
 
     def _carry_out(self, planned: Planned) -> Outcome:
         claim = planned.claim
