@@ -257,6 +257,7 @@ def test_no_child_outlives_a_killed_server(tmp_path: Path, database_url: str) ->
         children = processes.children(server.pid)
         assert len(children) == 3
         for child in processes.writers(server.pid):
+            until(lambda child=child: processes.dies_with_its_server(child))
             os.kill(child, signal.SIGSTOP)  # one that hangs can't notice by itself that its server is gone
         with processes.all_end(children):
             server.kill()

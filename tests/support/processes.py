@@ -9,6 +9,8 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+from indelible_server.processes import CHILDREN_LOCK
+
 WRITER = b"indelible_server.writeback.writer"
 
 
@@ -21,6 +23,15 @@ def children(pid: int) -> list[int]:
 def writers(pid: int) -> list[int]:
     """The writer processes of a server."""
     return [child for child in children(pid) if WRITER in _command(child)]
+
+
+def dies_with_its_server(pid: int) -> bool:
+    """Whether a child has come so far that it does, even if it is stopped: the lock is what it takes next."""
+    opened = set()
+    for each in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            opened.add(Path(os.readlink(each)).name)
+    return CHILDREN_LOCK in opened
 
 
 def kill(pid: int) -> None:

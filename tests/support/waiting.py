@@ -13,4 +13,4 @@ def until(reached: Callable[[], object], seconds: float = PATIENCE_S) -> None:
     end = time.monotonic() + seconds
     while not reached():
         assert time.monotonic() < end, "not reached"
-        time.sleep(0.001)
+        time.sleep(0.005)
