@@ -235,13 +235,15 @@ def test_a_writer_that_is_killed_costs_nothing(server: RunningServer, paths: lis
     for round_ in range(2):
         victims = processes.writers(server.pid)
         assert len(victims) == 2
-        client.edit(NAME, set_tags(title=f"Round {round_}"))
+        # Other items in each round: one that ends its writer twice is not tried again.
+        names = [path.name for path in paths][round_::2]
+        client.edit(NAME, set_tags(title=f"Round {round_}"), selection=globs(*names))
         until(lambda: rows(server, tables.leases))  # the stream may pass over what lasts less than a quarter second
         for victim in victims if round_ else victims[:1]:
             processes.kill(victim)
         status = client.wait_synced(NAME)
         assert status.failed_items == 0
-        assert {seen(path).title for path in paths} == {f"Round {round_}"}
+        assert {seen(path).title for path in paths[round_::2]} == {f"Round {round_}"}
     assert [pixels(path) for path in paths] == pictures
     nothing_is_left(server, paths)
 
