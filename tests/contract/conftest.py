@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from indelible_server.storage.catalogs import Catalog
 from indelible_server.storage.database import Database
+from support.archive import Archive, make_archive
 from support.databases import Databases
 from support.samples import make_catalog
 
@@ -52,3 +53,9 @@ def other_postgresql(postgresql: Database) -> Iterator[Database]:
     """The same PostgreSQL database, opened a second time as another host would."""
     with contextlib.closing(Database(postgresql.url.render_as_string(hide_password=False))) as opened:
         yield opened
+
+
+@pytest.fixture
+def archive(database: Database, tmp_path: Path) -> Archive:
+    """Two photos whose titles are "Base" in the catalog and in the files."""
+    return make_archive(database, tmp_path / "photos")

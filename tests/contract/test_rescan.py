@@ -6,122 +6,21 @@ import itertools
 import os
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from indelible_server.domain import jobs as job_rules
 from indelible_server.domain import undo_jobs
 from indelible_server.domain.edits import Edit
-from indelible_server.domain.outcomes import Failed, acknowledge
-from indelible_server.domain.principal import Principal, Role
 from indelible_server.library import rescanning
-from indelible_server.library.importing import run_import
-from indelible_server.library.rescanning import run_rescan
 from indelible_server.roots import Roots
-from indelible_server.storage import catalogs, history, jobs
-from indelible_server.storage.catalogs import Catalog
-from indelible_server.storage.database import Database
-from indelible_server.storage.item import Item, ItemState
-from indelible_server.storage.jobs import Job
+from indelible_server.storage import jobs
+from indelible_server.storage.item import ItemState
 from indelible_server.writeback.pipeline import Pipeline
 from PIL import Image
-from support.edits import EVERYTHING, all_items, claim, edit, title
-from support.photos import edit_outside, edited_outside, make_photos, save_outside, seen
-from support.samples import make_catalog
-
-ANN = Principal("ann", Role.OPERATOR)
-
-
-@dataclass
-class Archive:
-    """A catalog of two photos on a real folder, whose titles are "Base" on both sides."""
-
-    database: Database
-    catalog: Catalog
-    folder: Path
-    paths: list[Path]
-
-    def rescan(self, path: str = "", *, read_all: bool = False, accept_missing: bool = False) -> Job:
-        """A rescan, when it has ended."""
-        how = {"read_all": read_all, "accept_missing": accept_missing}
-        return self._carry_out(job_rules.RESCAN, run_rescan, path, **how)
-
-    def import_new(self) -> Job:
-        """An import, when it has ended."""
-        return self._carry_out(job_rules.IMPORT, run_import, "")
-
-    def write(self) -> None:
-        """What a writer does with what is due."""
-        pipeline = Pipeline(self.database, "host", Roots(), begin=lambda claim: None, may_go_on=lambda: True)
-        pipeline.write(self.catalog, claim(self.database, self.catalog))
-
-    def edit(self, *edits: Edit) -> None:
-        """Edit the first photo."""
-        edit(self.database, self.catalog, *edits, items=[self.item])
-
-    def fail(self, *, transient: bool) -> None:
-        """A writer fails to write the first photo."""
-        (claimed,) = claim(self.database, self.catalog)
-        failed = Failed(claimed, "IO_ERROR" if transient else "UNSUPPORTED", "as planned", transient)
-        assert self.database.write(acknowledge, self.catalog.catalog_id, [failed]) == 1
-
-    def set_policy(self, conflicts: str) -> None:
-        """Say who wins."""
-        self.catalog = replace(self.catalog, policy=self.catalog.policy | {"conflicts": conflicts})
-        self.database.write(catalogs.update, self.catalog)
-
-    @property
-    def photo(self) -> Path:
-        """The first photo."""
-        return self.paths[0]
-
-    @property
-    def item(self) -> Item:
-        """The item of the first photo, as it is stored now."""
-        return all_items(self.database, self.catalog)[0]
-
-    @property
-    def revision(self) -> int:
-        """The catalog's revision."""
-        return self.database.read(catalogs.counts, self.catalog.catalog_id).revision
-
-    @property
-    def missing(self) -> list[str]:
-        """The items that are known to have no file."""
-        return [item.path for item in all_items(self.database, self.catalog) if item.missing_since is not None]
-
-    def newest(self) -> Any:
-        """The last entry of the first photo's history."""
-        return self.database.read(history.of_item, self.catalog.catalog_id, self.item.item_id, 1)[0]
-
-    def _carry_out(self, kind: str, run: Any, path: str, **how: bool) -> Job:
-        job = self.database.write(job_rules.start_scan, ANN, self.catalog, kind, path, "", **how)
-        run(self.database, Roots(), job)
-        ended = self.database.read(jobs.get, job.job_id)
-        assert ended is not None
-        assert ended.ended_at is not None
-        return ended
-
-
-@pytest.fixture
-def archive(database: Database, tmp_path: Path) -> Archive:
-    folder = tmp_path / "photos"
-    paths = make_photos(folder, 2)
-    catalog = make_catalog(database, root_path=bytes(folder), quiet_ms=0, auto_sync=True)
-    (folder / ".indelible-root").write_text(f"indelible-root {catalog.roots[0].root_id}\n")
-    made = Archive(database, catalog, folder, paths)
-    made.import_new()
-    edit(database, catalog, title("Base"))
-    made.write()
-    assert [item.state for item in all_items(database, catalog)] == [ItemState.SYNCED] * 2
-    return made
-
-
-def came_of(job: Job) -> dict[str, int]:
-    """The counts that are not 0."""
-    return {name: number for name, number in job.counts.items() if number and name != "unchanged_items"}
+from support.archive import ANN, Archive, came_of
+from support.edits import EVERYTHING, all_items, claim, title
+from support.photos import edit_outside, exiftool, make_photos, make_sidecar, seen
 
 
 def test_a_rescan_takes_in_what_others_changed_and_the_item_stays_synced(archive: Archive) -> None:
@@ -241,69 +140,6 @@ def test_each_field_is_merged_by_who_has_changed_it(archive: Archive, field: str
             archive.rescan()
             archive.write()
             assert archive.item.state is ItemState.SYNCED, "a file that has changed is tried again"
-
-
-def test_an_old_copy_that_a_program_saves_does_not_bring_back_what_we_replaced(archive: Archive) -> None:
-    """The program had read the file before we wrote it; what it changed itself comes in."""
-    as_read = archive.photo.read_bytes()
-    archive.edit(title("Ours"))
-    archive.write()
-    save_outside(archive.photo, edited_outside(as_read, credit="Theirs"))
-    assert seen(archive.photo).title == "Base"
-    archive.rescan()
-    item = archive.item
-    assert (item.tags, item.state) == ({"title": "Ours", "credit": "Theirs"}, ItemState.PENDING)
-    assert archive.newest().changes == {"credit": [None, "Theirs"], "title": ["Base", "Ours"]}
-    archive.write()
-    assert (seen(archive.photo).title, seen(archive.photo).credit) == ("Ours", "Theirs")
-    assert came_of(archive.rescan()) == {}
-
-
-def test_nor_does_it_when_a_writer_comes_first(archive: Archive) -> None:
-    as_read = archive.photo.read_bytes()
-    archive.edit(title("Ours"))
-    archive.write()
-    save_outside(archive.photo, edited_outside(as_read, credit="Theirs"))
-    archive.edit(Edit("set", "rating", 4))
-    archive.write()
-    assert archive.item.tags == {"title": "Ours", "credit": "Theirs", "rating": 4}
-    found = seen(archive.photo)
-    assert (found.title, found.credit, found.rating) == ("Ours", "Theirs", 4)
-    assert archive.item.state is ItemState.SYNCED
-
-
-def test_what_is_added_to_an_old_list_comes_in_beside_what_we_had_added(archive: Archive) -> None:
-    archive.edit(Edit("add", "keywords", ["a"]))
-    archive.write()
-    as_read = archive.photo.read_bytes()
-    archive.edit(Edit("add", "keywords", ["b"]))
-    archive.write()
-    save_outside(archive.photo, edited_outside(as_read, keyword="t"))
-    archive.rescan()
-    assert sorted(archive.item.tags["keywords"]) == ["a", "b", "t"]
-    assert archive.item.state is ItemState.PENDING
-    archive.write()
-    assert seen(archive.photo).keywords == ("a", "b", "t")
-
-
-def test_an_old_copy_without_any_metadata_clears_nothing(archive: Archive) -> None:
-    make_photos(archive.folder, 1)
-    archive.rescan()
-    assert (archive.item.tags, archive.item.state) == ({"title": "Base"}, ItemState.PENDING)
-
-
-@pytest.mark.parametrize("dated", [False, True])
-@pytest.mark.tool("exiftool")
-def test_a_real_return_to_the_old_value_is_taken_in(archive: Archive, dated: bool) -> None:
-    """Most programs leave the date of the metadata alone: then it is ours still."""
-    archive.edit(title("Ours"))
-    archive.write()
-    if dated:
-        exiftool(archive.photo, "-XMP-dc:Title=Base", "-XMP-xmp:MetadataDate=now")
-    else:
-        edit_outside(archive.photo, title="Base")
-    archive.rescan()
-    assert (archive.item.tags, archive.item.state) == ({"title": "Base"}, ItemState.SYNCED)
 
 
 def test_of_two_homes_in_conflict_neither_replaces_what_people_want(archive: Archive) -> None:
@@ -430,45 +266,6 @@ def test_an_edit_while_the_file_is_read_is_kept(archive: Archive, monkeypatch: p
     assert archive.item.state is ItemState.PENDING
 
 
-def test_new_files_are_added_and_files_that_are_gone_are_missing_until_they_are_back(archive: Archive) -> None:
-    make_photos(archive.folder / "new", 3)
-    archive.photo.rename(archive.folder / ".away")
-    assert came_of(archive.rescan()) == {"added_items": 3, "missing_items": 1}
-    assert archive.missing == ["p0000.jpg"]
-    assert came_of(archive.rescan()) == {}, "what is known is no news"
-    (archive.folder / ".away").rename(archive.photo)
-    assert came_of(archive.rescan()) == {"found_items": 1}
-    assert archive.missing == []
-
-
-def test_a_rescan_of_a_folder_says_nothing_of_others(archive: Archive) -> None:
-    archive.photo.unlink()
-    (archive.folder / "new").mkdir()
-    assert came_of(archive.rescan("new")) == {}
-    assert archive.missing == []
-    assert came_of(archive.rescan("p0000.jpg", accept_missing=True)) == {"missing_items": 1}
-    (problem,) = archive.rescan("nowhere").problems
-    assert "there is no nowhere" in problem["message"]
-
-
-def test_a_root_that_is_mostly_gone_stops_the_job_with_a_question(archive: Archive) -> None:
-    for path in archive.paths:
-        path.unlink()
-    make_photos(archive.folder / "new", 1)
-    job = archive.rescan()
-    assert (job.state, archive.missing) == (jobs.FAILED, [])
-    assert "2 of 3 files are gone" in job.message
-    assert came_of(archive.rescan(accept_missing=True)) == {"missing_items": 2}
-    assert archive.missing == ["p0000.jpg", "p0001.jpg"]
-
-
-def test_a_share_that_is_away_is_no_reason_to_mark_anything(archive: Archive) -> None:
-    archive.folder.rename(archive.folder.with_name("away"))
-    archive.folder.mkdir()
-    assert archive.rescan().state == jobs.FAILED
-    assert archive.missing == []
-
-
 def test_a_file_that_cannot_be_read_is_a_problem_of_its_own(archive: Archive) -> None:
     archive.photo.write_bytes(b"no picture at all")
     edit_outside(archive.paths[1], credit="Theirs")
@@ -478,24 +275,10 @@ def test_a_file_that_cannot_be_read_is_a_problem_of_its_own(archive: Archive) ->
     assert archive.item.tags == {"title": "Base"}
 
 
-def make_sidecar(path: Path, text: str) -> None:
-    """What another program writes beside a file."""
-    path.with_suffix(".xmp").write_text(
-        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
-        '<rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:title><rdf:Alt>'
-        f'<rdf:li xml:lang="x-default">{text}</rdf:li></rdf:Alt></dc:title></rdf:Description></rdf:RDF></x:xmpmeta>'
-    )
-
-
 def set_outside(path: Path, field: str, value: Any) -> None:
     """What another program does."""
     tag = {"title": "XMP-dc:Title", "keywords": "XMP-dc:Subject"}[field]
     exiftool(path, *(f"-{tag}={each}" for each in (value if isinstance(value, list) else [value])))
-
-
-def exiftool(path: Path, *arguments: str) -> None:
-    """Run ExifTool on a file."""
-    subprocess.run(["exiftool", "-q", "-overwrite_original", *arguments, str(path)], check=True)
 
 
 def _set(field: str, value: str | Sequence[str] | None) -> Edit:

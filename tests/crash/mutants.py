@@ -223,7 +223,7 @@ MUTANTS = (
         "domain/old_copies.py",
         "return ours is not None and (theirs is None or is_before(theirs, ours))",
         "return False",
-        "tests/contract/test_rescan.py::test_an_old_copy_that_a_program_saves_does_not_bring_back_what_we_replaced",
+        "tests/contract/test_old_copies.py::test_an_old_copy_that_a_program_saves_does_not_bring_back_what_we_replaced",
     ),
     Mutant(
         "I7",

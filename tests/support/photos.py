@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import subprocess
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -110,6 +111,20 @@ def save_outside(path: Path, data: bytes) -> None:
     temp = path.with_name(path.name + ".other")
     temp.write_bytes(data)
     temp.replace(path)
+
+
+def make_sidecar(path: Path, text: str) -> None:
+    """What another program writes beside a file."""
+    path.with_suffix(".xmp").write_text(
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        '<rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:title><rdf:Alt>'
+        f'<rdf:li xml:lang="x-default">{text}</rdf:li></rdf:Alt></dc:title></rdf:Description></rdf:RDF></x:xmpmeta>'
+    )
+
+
+def exiftool(path: Path, *arguments: str) -> None:
+    """Let ExifTool change a file."""
+    subprocess.run(["exiftool", "-q", "-overwrite_original", *arguments, str(path)], check=True)
 
 
 def stray_files(folder: Path) -> list[str]:
