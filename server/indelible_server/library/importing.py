@@ -52,7 +52,7 @@ def _import_root(scan: Scan, its_root: catalogs.Root, root: Root) -> None:
         keys = [key for key, _ in part]
         known = scan.database.read(items.by_keys, catalog_id, root_id, keys)
         new = read_new(scan, root_id, root, (key for key in keys if key not in known))
-        progress.done += len(keys)
+        progress.looked_at += len(keys)
         progress.counts["known_items"] += len(known)
         progress.counts["added_items"] += len(new)
         scan.store(root_id, partial(add, catalog_id=catalog_id, root_id=root_id, new=new))

@@ -67,7 +67,7 @@ class AtRoot:
         counts = self._scan.progress.counts
         counts["added_items"] += len(new)
         counts[rescan.UNCHANGED] += len(known) - len(may_differ)
-        self._scan.progress.done += len(part)
+        self._scan.progress.looked_at += len(part)
         self._take_in(new, self._compare(may_differ))
 
     def _may_differ(self, item: Item, seen: Identity | None) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from sqlalchemy import Connection
 
@@ -39,13 +39,13 @@ class Progress:
     """How far the job is; stored with every part."""
 
     total: int = 0
-    done: int = 0
+    looked_at: int = 0
     failed: int = 0
     counts: Counter[str] = field(default_factory=Counter)
     problems: list[dict[str, str]] = field(default_factory=list)
 
     def note(self, key: bytes, problem: FileProblem) -> None:
-        """Note a file that could not be read."""
+        """Note a file that could not be read; it is among those that were looked at."""
         self.failed += 1
         if len(self.problems) < PROBLEMS_KEPT:
             self.problems.append({"path": shown(key), "reason": problem.reason, "message": problem.message})
@@ -111,8 +111,15 @@ class Scan:
 
     def _save_progress(self, tx: Connection) -> None:
         progress = self.progress
-        values: dict[str, Any] = {name: getattr(progress, name) for name in ("total", "done", "failed", "problems")}
-        jobs.update(tx, self.job, counts=dict(progress.counts), **values)
+        jobs.update(
+            tx,
+            self.job,
+            total=progress.total,
+            done=progress.looked_at - progress.failed,
+            failed=progress.failed,
+            counts=dict(progress.counts),
+            problems=progress.problems,
+        )
 
     def _files(self, root: Root) -> Iterator[tuple[bytes, Identity | None]]:
         if self.below and _is_file(root, self.below):
@@ -171,6 +178,8 @@ def _carry_out_if_there(
         with roots.open(its_root) as root:
             at_root(scan, its_root, root)
     except FileProblem as problem:
+        scan.progress.total += 1
+        scan.progress.looked_at += 1
         scan.progress.note(its_root.path, problem)
         return problem.reason is not Reason.STORAGE_OFFLINE
     return True
