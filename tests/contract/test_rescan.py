@@ -159,22 +159,21 @@ def test_of_two_homes_in_conflict_neither_replaces_what_people_want(archive: Arc
     assert archive.item.tags["title"] == "Ours"
 
 
-@pytest.mark.parametrize("by", ["damage", "a sidecar that goes and comes"])
+@pytest.mark.parametrize("by", ["damage", "cut short", "a sidecar that goes and comes"])
 def test_what_was_cleared_does_not_come_back_with_a_file_that_is_whole_again(archive: Archive, by: str) -> None:
-    if by == "damage":
-        whole = archive.photo.read_bytes()
-        broken = whole.replace(b"</rdf:RDF>", b"</rdf:BAD>")
-        assert broken != whole
-    else:
+    whole = archive.photo.read_bytes()
+    worse = {"damage": whole.replace(b"</rdf:RDF>", b"</rdf:BAD>"), "cut short": whole[:20]}
+    if by not in worse:
         make_sidecar(archive.photo, "Base")
     archive.rescan()
     archive.edit(Edit("clear", "title"))
-    if by == "damage":
-        archive.photo.write_bytes(broken)
+    if by in worse:
+        assert worse[by] != whole
+        archive.photo.write_bytes(worse[by])
     else:
         archive.photo.with_suffix(".xmp").unlink()
     archive.rescan()
-    if by == "damage":
+    if by in worse:
         archive.photo.write_bytes(whole)
     else:
         make_sidecar(archive.photo, "Base")

@@ -27,12 +27,12 @@ def start_scan(
         wrong = f"no root {root_id!r}" if root_id else "no root: add one first"
         raise NotFound("ROOT_NOT_FOUND", f"{catalog.name!r} has {wrong}.", root_id=root_id)
     if root_id and roots[root_id].offline_since is not None:
-        path = roots[root_id].path.decode("utf-8", "backslashreplace")
+        where = roots[root_id].path.decode("utf-8", "backslashreplace")
         raise FailedPrecondition(
             "ROOT_OFFLINE",
-            f"No server or writer reaches {path}: mount it, then try again.",
+            f"No server or writer reaches {where}: mount it, then try again.",
             root_id=root_id,
-            path=path,
+            path=where,
         )
     return start(tx, who, catalog, kind, {"path": path, "root_id": root_id} | arguments)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ..files.dates import is_before
+from ..files.plan import Home
 from ..files.reading import Reading
 from ..files.tags import Tags, difference, element, is_list, same
 from ..storage.item import Item
@@ -24,7 +25,7 @@ def set_aside(item: Item, reading: Reading, written: Sequence[Write]) -> tuple[d
     for home, known in item.homes.items():
         read_then = dict(known)
         if _is_older(item, reading, home):
-            found: Tags = _of_home(reading.homes, home) or {}
+            found = reading.homes.get(Home(home), {})
             for field in difference(known, found):
                 before = _read_before(field, known.get(field), found.get(field), written)
                 if before is not _NEVER:
@@ -56,9 +57,5 @@ def _is_older(item: Item, reading: Reading, home: str) -> bool:
 
     Most programs leave the date alone, so that one which is ours still proves nothing.
     """
-    ours, theirs = (item.dates or {}).get(home), _of_home(reading.dates, home)
+    ours, theirs = (item.dates or {}).get(home), reading.dates.get(Home(home))
     return ours is not None and (theirs is None or is_before(theirs, ours))
-
-
-def _of_home(values: Mapping[Any, Any], home: str) -> Any:
-    return next((value for each, value in values.items() if each == home), None)

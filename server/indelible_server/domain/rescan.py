@@ -59,10 +59,10 @@ class Found:
         """
         before, values = self.item, values_of(self.reading)
         homes, dates = values["homes"], values["dates"]
-        if self.reading.note and Home.EMBEDDED in homes:
-            homes[Home.EMBEDDED.value] = before.homes.get(Home.EMBEDDED, {}) | homes[Home.EMBEDDED]
+        if self.reading.note and Home.EMBEDDED in before.homes:
+            homes[Home.EMBEDDED.value] = before.homes[Home.EMBEDDED] | homes.get(Home.EMBEDDED, {})
             dates = {home: date for home, date in (before.dates or {}).items() if home == Home.EMBEDDED} | dates
-        elif Home.EMBEDDED in homes:
+        elif not self.reading.note and Home.EMBEDDED in homes:
             homes[Home.EMBEDDED.value] = self.reading.plain
         if before.unsynced and Home.SIDECAR in before.homes and Home.SIDECAR not in homes:
             homes = {Home.SIDECAR.value: before.homes[Home.SIDECAR]} | homes
