@@ -8,7 +8,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.json_format import MessageToJson
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
-from indelible.v1 import job_pb2, sync_pb2, tags_pb2
+from indelible.v1 import catalog_pb2, job_pb2, sync_pb2, tags_pb2
 
 _SIZES = ("B", "KiB", "MiB", "GiB", "TiB")
 
@@ -75,6 +75,15 @@ def span(seconds: float) -> str:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def budget(limits: catalog_pb2.WriteBudget) -> str:
+    """Give what may be written on average: "600 items a minute, 19.1 MiB a second"."""
+    parts = [
+        f"{count(limits.items_per_minute, 'item')} a minute" if limits.items_per_minute else "",
+        f"{size(limits.bytes_per_second)} a second" if limits.bytes_per_second else "",
+    ]
+    return ", ".join(filter(None, parts))
 
 
 def tag_values(tags: tags_pb2.Tags) -> Iterator[tuple[str, str]]:

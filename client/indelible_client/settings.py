@@ -22,11 +22,15 @@ KEYS = (
     "schedule.time_zone",
     "budget.items_per_minute",
     "budget.bytes_per_second",
+    "root.ID.items_per_minute",
+    "root.ID.bytes_per_second",
     *(f"policy.{field.name}" for field in _POLICY.fields),
 )
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
+_SIZE = re.compile(r"(\d+)([kMG]?)")
+_BYTES = {"": 1, "k": 1000, "M": 1000**2, "G": 1000**3}
 _WINDOW = re.compile(r"(?:([a-z][a-z,-]*)\s+)?(\d\d:\d\d)-(\d\d:\d\d)")
 
 
@@ -40,6 +44,9 @@ def change(catalog: catalog_pb2.Catalog, assignment: str, path: Callable[[str], 
     key, equals, value = assignment.partition("=")
     if not equals:
         raise AssignmentError(f'a setting is KEY=VALUE, not "{assignment}"')
+    if key.startswith("root."):
+        _limit_root(catalog, key, value)
+        return "roots"
     if key not in KEYS:
         raise AssignmentError(f'there is no setting "{key}"; the settings are: {", ".join(KEYS)}')
     if key.startswith("policy."):
@@ -101,11 +108,20 @@ def _scalar(field: FieldDescriptor, key: str, text: str) -> str | int | bool:
         if text not in ("true", "false"):
             raise AssignmentError(f'{key} is true or false, not "{text}"')
         return text == "true"
+    if field.name == "bytes_per_second":
+        return _size(key, text)
     if field.type in (FieldDescriptor.TYPE_INT32, FieldDescriptor.TYPE_INT64):
         if not text.isdecimal():
             raise AssignmentError(f'{key} takes a whole number, not "{text}"')
         return int(text)
     return text
+
+
+def _size(key: str, text: str) -> int:
+    match = _SIZE.fullmatch(text)
+    if not match:
+        raise AssignmentError(f'{key} takes a number of bytes like 500k, 20M or 1G, not "{text}"')
+    return int(match[1]) * _BYTES[match[2]]
 
 
 def _enum(enum: EnumDescriptor, key: str, text: str) -> int:
@@ -133,6 +149,19 @@ def _change_roots(catalog: catalog_pb2.Catalog, key: str, text: str, path: Calla
         known = ", ".join(f"-{root.id} ({root.path})" for root in catalog.roots)
         raise AssignmentError(f'{key} takes +PATH, or one of: {known or "no root is there"}; not "{text}"')
     catalog.roots.remove(gone[0])
+
+
+def _limit_root(catalog: catalog_pb2.Catalog, key: str, text: str) -> None:
+    """Set a part of a root's budget: "root.ID.bytes_per_second"."""
+    root_id, _, name = key.removeprefix("root.").partition(".")
+    found = [root for root in catalog.roots if root.id == root_id]
+    field = catalog_pb2.WriteBudget.DESCRIPTOR.fields_by_name.get(name)
+    if not found or field is None:
+        known = ", ".join(f"root.{root.id}.items_per_minute" for root in catalog.roots)
+        raise AssignmentError(
+            f'there is no setting "{key}"; of roots there are {known or "none"}, and bytes_per_second'
+        )
+    _set_field(found[0].budget, field, key, text)
 
 
 def _change_custom_fields(catalog: catalog_pb2.Catalog, text: str) -> None:

@@ -22,6 +22,7 @@ PR_SET_PDEATHSIG = 1
 CHILDREN_LOCK = "children.lock"
 # Of its own: what it maps of files and libraries does not count.
 MEMORY_LIMIT = 2 * 1024**3
+LINE_LIMIT = 16 * 1024**2
 
 
 class Child:
@@ -42,6 +43,7 @@ class Child:
             *arguments,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
+            limit=LINE_LIMIT,
             env=environment,
             start_new_session=True,  # Ctrl-C is for the server, which lets its children finish their file
         )
@@ -52,6 +54,18 @@ class Child:
         assert self._process.stdout is not None
         async for line in self._process.stdout:
             yield line.decode().rstrip("\n")
+
+    async def ask(self, line: str, patience: float) -> None:
+        """Send the child a line; it takes no more than it can keep up with."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(ConnectionError):
+            self._process.stdin.write(f"{line}\n".encode())
+            await asyncio.wait_for(self._process.stdin.drain(), patience)
+
+    async def answer(self, patience: float) -> str:
+        """The next line that the child says; empty if it has ended. Raises `TimeoutError`."""
+        assert self._process.stdout is not None
+        return (await asyncio.wait_for(self._process.stdout.readline(), patience)).decode()
 
     def wake(self) -> None:
         """Wake the child if it waits. One that is busy has enough of one wake-up."""

@@ -31,6 +31,7 @@ from .storage.database import Database
 from .storage.hosts import Host
 from .storage.ids import new_id
 from .storage.tokens import Token
+from .writeback.previews import PreviewProcess
 from .writeback.supervisor import Supervisor
 
 GRACE_S = 5.0
@@ -45,7 +46,8 @@ async def serve(settings: Settings) -> None:
         await wait_for_orphans(settings.data)
         database = open_database(settings)
         make_local_token(database, settings.data)
-        app = App(database, settings.data)
+        previews = PreviewProcess(settings.as_environment())
+        app = App(database, settings.data, previews)
         server = Server(app, settings)
         host = this_host(database, settings.data)
         supervisor = Supervisor(database, settings, Roots(settings.local_roots), host)
@@ -63,6 +65,7 @@ async def serve(settings: Settings) -> None:
         await server.stop(GRACE_S)
         await job_runner.stop()
         await supervisor.stop()
+        await previews.stop()
         app.close()
         database.close()
 

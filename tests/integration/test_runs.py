@@ -43,6 +43,10 @@ def test_a_run_counts_what_fails_and_leaves_the_rest_alone(client: Client, libra
     run = client.sync(catalog)
     assert (run.total_items, run.done_items, run.failed_items) == (4, 2, 2)
     assert run.state == sync_pb2.RUN_STATE_COMPLETED
+    assert {sync_pb2.FailureReason.Name(each.reason): each.items for each in run.failures} == {
+        "FAILURE_REASON_MISSING": 1,
+        "FAILURE_REASON_NOT_A_FILE": 1,
+    }
     status = client.status(catalog)
     assert (status.unsynced_items, status.failed_items) == (2, 2)
     listed = client.stubs.sync.ListFailures(sync_service_pb2.ListFailuresRequest(catalog=catalog))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from indelible_server.domain import claiming
 from indelible_server.domain import jobs as job_rules
 from indelible_server.domain.edits import Edit
 from indelible_server.domain.outcomes import Failed, acknowledge
@@ -47,8 +48,21 @@ class Archive:
 
     def write(self) -> None:
         """What a writer does with what is due."""
-        pipeline = Pipeline(self.database, "host", Roots(), begin=lambda claim: None, may_go_on=lambda: True)
-        pipeline.write(self.catalog, claim(self.database, self.catalog))
+        self.pipeline.write(self.catalog, claim(self.database, self.catalog))
+
+    def look_around(self, writer: str = "writer") -> int:
+        """What an idle writer does, once; for how many items."""
+        found = self.database.read(claiming.catalogs_with_work, writer)
+        claims = [each for one in found for each in self.database.write(claiming.claim, one, writer, 32)]
+        present = self.database.read(catalogs.get, self.catalog.catalog_id)
+        assert present is not None
+        self.pipeline.write(present, claims)
+        return len(claims)
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """A writer's, that nobody wants to end."""
+        return Pipeline(self.database, "host", Roots(), begin=lambda claim: None, may_go_on=lambda: True)
 
     def edit(self, *edits: Edit) -> None:
         """Edit the first photo."""
@@ -98,16 +112,16 @@ class Archive:
         return ended
 
 
-def make_archive(database: Database, folder: Path) -> Archive:
-    """Two photos, imported, edited and written."""
-    paths = make_photos(folder, 2)
+def make_archive(database: Database, folder: Path, photos: int = 2) -> Archive:
+    """Photos, imported, edited and written."""
+    paths = make_photos(folder, photos)
     catalog = make_catalog(database, root_path=bytes(folder), quiet_ms=0, auto_sync=True)
     (folder / ".indelible-root").write_text(f"indelible-root {catalog.roots[0].root_id}\n")
     made = Archive(database, catalog, folder, paths)
     made.import_new()
     edit(database, catalog, title("Base"))
     made.write()
-    assert [item.state for item in all_items(database, catalog)] == [ItemState.SYNCED] * 2
+    assert [item.state for item in all_items(database, catalog)] == [ItemState.SYNCED] * photos
     return made
 
 

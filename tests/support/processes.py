@@ -25,6 +25,12 @@ def writers(pid: int) -> list[int]:
     return [child for child in children(pid) if WRITER in _command(child)]
 
 
+def previewer(pid: int) -> int:
+    """The process that looks into files for a server's previews."""
+    (found,) = [child for child in children(pid) if b"writeback.previewer" in _command(child)]
+    return found
+
+
 def dies_with_its_server(pid: int) -> bool:
     """Whether a child has come so far that it does, even if it is stopped: the lock is what it takes next."""
     opened = set()

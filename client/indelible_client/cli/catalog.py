@@ -92,6 +92,7 @@ def set_(
     Lists have "," between their values: policy.excluded_fields=people,gps. Folders are added with root=+PATH
     and removed with root=-ID, when they have no items any more; custom fields with custom_field=+PRESET and
     custom_field=-NAME. policy.formats=raw:sidecar,jpg+png:embed says where the tags of formats go.
+    budget.bytes_per_second=20M and budget.items_per_minute=600 limit what is written on average.
     """
     catalog = _get(session, name)
     request = catalog_service_pb2.UpdateCatalogRequest()
@@ -145,6 +146,7 @@ def _text(catalog: catalog_pb2.Catalog) -> str:
             *(["read-only"] if root.read_only else []),
             *([] if root.online else ["offline"]),
             f"{formats.count(root.unsynced_items)} not synchronized",
+            *([f"at most {formats.budget(root.budget)}"] if root.HasField("budget") else []),
         ]
         lines.append(f"{'root ' + root.id:{width}} {root.path} ({', '.join(notes)})")
         if root.HasField("capabilities"):

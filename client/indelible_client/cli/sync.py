@@ -6,42 +6,16 @@ import typer
 from indelible.v1 import sync_pb2, sync_service_pb2
 
 from indelible_client import formats, settings
+from indelible_client.cli import preview
 from indelible_client.cli import status as status_command
-from indelible_client.cli.output import Columns
-from indelible_client.cli.selections import CatalogArgument, GlobsArgument, LimitOption, chosen
+from indelible_client.cli.selections import CatalogArgument, GlobsArgument, chosen
 from indelible_client.cli.session import Session, command, group
 from indelible_client.cli.waiting import run_text, wait_for_run, wait_until_nothing_is_due
 
 app = group("Write the tags into the files: always (on), or once (start).")
 
 
-def _files(write: sync_pb2.PlannedWrite) -> str:
-    texts = [
-        f"{formats.word(file, 'method')} {file.path} ({formats.size(file.bytes_to_write)})" for file in write.files
-    ]
-    if write.HasField("failure"):
-        texts.append(formats.failure(write.failure))
-    return ", ".join([*texts, *filter(None, [write.note])])
-
-
-PREVIEW_COLUMNS: Columns[sync_pb2.PlannedWrite] = {
-    "PATH": lambda write: write.path,
-    "HOW": _files,
-    "CHANGES": lambda write: formats.differences(write.diff),
-}
-
-
-@command(app, "preview")
-def preview(session: Session, name: CatalogArgument, globs: GlobsArgument = None, limit: LimitOption = 100) -> None:
-    """Show what would be written, how, and how many bytes; nothing is touched."""
-    shown, page = session.out.listing(
-        session.client.sync.PreviewWrite,
-        sync_service_pb2.PreviewWriteRequest(catalog=name, selection=chosen(globs)),
-        lambda page: page.writes,
-        PREVIEW_COLUMNS,
-        limit,
-    )
-    session.out.footer(shown, page.total_size, "item")
+preview.register(app)
 
 
 @command(app, "on")
@@ -49,8 +23,14 @@ def on(
     session: Session,
     name: CatalogArgument,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until nothing is due any more.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not look first at what would be written.")] = False,
 ) -> None:
-    """Turn auto-sync on: all earlier edits are written, and then every later one, in the background."""
+    """Turn auto-sync on: all earlier edits are written, and then every later one, in the background.
+
+    Of a catalog that was never written it is shown first what will be, and on a terminal you are asked.
+    """
+    if not yes:
+        preview.before_first_write(session, name)
     request = sync_service_pb2.SetAutoSyncRequest(catalog=name, auto_sync=sync_pb2.AUTO_SYNC_ON)
     status = session.client.sync.SetAutoSync(request).status
     if wait:

@@ -29,25 +29,25 @@ from indelible.v1 import policy_pb2 as indelible_dot_v1_dot_policy__pb2
 from indelible.v1 import sync_pb2 as indelible_dot_v1_dot_sync__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aindelible/v1/catalog.proto\x12\x0cindelible.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aindelible/v1/library.proto\x1a\x19indelible/v1/policy.proto\x1a\x17indelible/v1/sync.proto\"\xe5\x03\n\x07\x43\x61talog\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12!\n\x05roots\x18\x04 \x03(\x0b\x32\x12.indelible.v1.Root\x12,\n\x06policy\x18\x05 \x01(\x0b\x32\x1c.indelible.v1.MetadataPolicy\x12\x30\n\rcustom_fields\x18\x06 \x03(\x0b\x32\x19.indelible.v1.CustomField\x12/\n\x0cquiet_period\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12-\n\x08schedule\x18\x08 \x01(\x0b\x32\x1b.indelible.v1.WriteSchedule\x12)\n\x06\x62udget\x18\t \x01(\x0b\x32\x19.indelible.v1.WriteBudget\x12)\n\tauto_sync\x18\n \x01(\x0e\x32\x16.indelible.v1.AutoSync\x12\x10\n\x08revision\x18\x0b \x01(\x03\x12/\n\x0b\x63reate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xc4\x01\n\x04Root\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x11\n\tread_only\x18\x03 \x01(\x08\x12\x0e\n\x06online\x18\x04 \x01(\x08\x12\x31\n\roffline_since\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0eunsynced_items\x18\x06 \x01(\x05\x12\x34\n\x0c\x63\x61pabilities\x18\x07 \x01(\x0b\x32\x1e.indelible.v1.RootCapabilities\"+\n\x08RootSpec\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x11\n\tread_only\x18\x02 \x01(\x08\"N\n\rWriteSchedule\x12*\n\x07windows\x18\x01 \x03(\x0b\x32\x19.indelible.v1.WriteWindow\x12\x11\n\ttime_zone\x18\x02 \x01(\t\"N\n\x0bWriteWindow\x12#\n\x04\x64\x61ys\x18\x01 \x03(\x0e\x32\x15.indelible.v1.Weekday\x12\r\n\x05start\x18\x02 \x01(\t\x12\x0b\n\x03\x65nd\x18\x03 \x01(\t\"A\n\x0bWriteBudget\x12\x18\n\x10items_per_minute\x18\x01 \x01(\x05\x12\x18\n\x10\x62ytes_per_second\x18\x02 \x01(\x03*\xb6\x01\n\x07Weekday\x12\x17\n\x13WEEKDAY_UNSPECIFIED\x10\x00\x12\x12\n\x0eWEEKDAY_MONDAY\x10\x01\x12\x13\n\x0fWEEKDAY_TUESDAY\x10\x02\x12\x15\n\x11WEEKDAY_WEDNESDAY\x10\x03\x12\x14\n\x10WEEKDAY_THURSDAY\x10\x04\x12\x12\n\x0eWEEKDAY_FRIDAY\x10\x05\x12\x14\n\x10WEEKDAY_SATURDAY\x10\x06\x12\x12\n\x0eWEEKDAY_SUNDAY\x10\x07\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aindelible/v1/catalog.proto\x12\x0cindelible.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aindelible/v1/library.proto\x1a\x19indelible/v1/policy.proto\x1a\x17indelible/v1/sync.proto\"\xe5\x03\n\x07\x43\x61talog\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12!\n\x05roots\x18\x04 \x03(\x0b\x32\x12.indelible.v1.Root\x12,\n\x06policy\x18\x05 \x01(\x0b\x32\x1c.indelible.v1.MetadataPolicy\x12\x30\n\rcustom_fields\x18\x06 \x03(\x0b\x32\x19.indelible.v1.CustomField\x12/\n\x0cquiet_period\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12-\n\x08schedule\x18\x08 \x01(\x0b\x32\x1b.indelible.v1.WriteSchedule\x12)\n\x06\x62udget\x18\t \x01(\x0b\x32\x19.indelible.v1.WriteBudget\x12)\n\tauto_sync\x18\n \x01(\x0e\x32\x16.indelible.v1.AutoSync\x12\x10\n\x08revision\x18\x0b \x01(\x03\x12/\n\x0b\x63reate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xef\x01\n\x04Root\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x11\n\tread_only\x18\x03 \x01(\x08\x12\x0e\n\x06online\x18\x04 \x01(\x08\x12\x31\n\roffline_since\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0eunsynced_items\x18\x06 \x01(\x05\x12\x34\n\x0c\x63\x61pabilities\x18\x07 \x01(\x0b\x32\x1e.indelible.v1.RootCapabilities\x12)\n\x06\x62udget\x18\x08 \x01(\x0b\x32\x19.indelible.v1.WriteBudget\"V\n\x08RootSpec\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x11\n\tread_only\x18\x02 \x01(\x08\x12)\n\x06\x62udget\x18\x03 \x01(\x0b\x32\x19.indelible.v1.WriteBudget\"N\n\rWriteSchedule\x12*\n\x07windows\x18\x01 \x03(\x0b\x32\x19.indelible.v1.WriteWindow\x12\x11\n\ttime_zone\x18\x02 \x01(\t\"N\n\x0bWriteWindow\x12#\n\x04\x64\x61ys\x18\x01 \x03(\x0e\x32\x15.indelible.v1.Weekday\x12\r\n\x05start\x18\x02 \x01(\t\x12\x0b\n\x03\x65nd\x18\x03 \x01(\t\"A\n\x0bWriteBudget\x12\x18\n\x10items_per_minute\x18\x01 \x01(\x05\x12\x18\n\x10\x62ytes_per_second\x18\x02 \x01(\x03*\xb6\x01\n\x07Weekday\x12\x17\n\x13WEEKDAY_UNSPECIFIED\x10\x00\x12\x12\n\x0eWEEKDAY_MONDAY\x10\x01\x12\x13\n\x0fWEEKDAY_TUESDAY\x10\x02\x12\x15\n\x11WEEKDAY_WEDNESDAY\x10\x03\x12\x14\n\x10WEEKDAY_THURSDAY\x10\x04\x12\x12\n\x0eWEEKDAY_FRIDAY\x10\x05\x12\x14\n\x10WEEKDAY_SATURDAY\x10\x06\x12\x12\n\x0eWEEKDAY_SUNDAY\x10\x07\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'indelible.v1.catalog_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_WEEKDAY']._serialized_start=1149
-  _globals['_WEEKDAY']._serialized_end=1331
+  _globals['_WEEKDAY']._serialized_start=1235
+  _globals['_WEEKDAY']._serialized_end=1417
   _globals['_CATALOG']._serialized_start=190
   _globals['_CATALOG']._serialized_end=675
   _globals['_ROOT']._serialized_start=678
-  _globals['_ROOT']._serialized_end=874
-  _globals['_ROOTSPEC']._serialized_start=876
-  _globals['_ROOTSPEC']._serialized_end=919
-  _globals['_WRITESCHEDULE']._serialized_start=921
-  _globals['_WRITESCHEDULE']._serialized_end=999
-  _globals['_WRITEWINDOW']._serialized_start=1001
-  _globals['_WRITEWINDOW']._serialized_end=1079
-  _globals['_WRITEBUDGET']._serialized_start=1081
-  _globals['_WRITEBUDGET']._serialized_end=1146
+  _globals['_ROOT']._serialized_end=917
+  _globals['_ROOTSPEC']._serialized_start=919
+  _globals['_ROOTSPEC']._serialized_end=1005
+  _globals['_WRITESCHEDULE']._serialized_start=1007
+  _globals['_WRITESCHEDULE']._serialized_end=1085
+  _globals['_WRITEWINDOW']._serialized_start=1087
+  _globals['_WRITEWINDOW']._serialized_end=1165
+  _globals['_WRITEBUDGET']._serialized_start=1167
+  _globals['_WRITEBUDGET']._serialized_end=1232
 # @@protoc_insertion_point(module_scope)

@@ -102,7 +102,8 @@ class Catalog(_message.Message):
     @_builtins.property
     def roots(self) -> _containers.RepeatedCompositeFieldContainer[Global___Root]:
         """roots are the folders that it covers. In UpdateCatalog with "roots" in the mask: a root without an id is approved
-        and added, one that is left out is removed; one that still has items is refused with ROOT_IN_USE.
+        and added, one that is left out is removed; one that still has items is refused with ROOT_IN_USE. Of one that
+        stays, the budget is changed, and nothing else.
         """
 
     @_builtins.property
@@ -173,6 +174,7 @@ class Root(_message.Message):
     OFFLINE_SINCE_FIELD_NUMBER: _builtins.int
     UNSYNCED_ITEMS_FIELD_NUMBER: _builtins.int
     CAPABILITIES_FIELD_NUMBER: _builtins.int
+    BUDGET_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """id is in the folder's marker file `.indelible-root`, so that an unmounted or swapped share is noticed."""
     path: _builtins.str
@@ -193,6 +195,10 @@ class Root(_message.Message):
     def capabilities(self) -> _library_pb2.RootCapabilities:
         """capabilities are what its storage could do when it was approved. Unset: not tried, by an older server."""
 
+    @_builtins.property
+    def budget(self) -> Global___WriteBudget:
+        """budget says how much may be written below it; the catalog's budget counts too. Unset: no limit of its own."""
+
     def __init__(
         self,
         *,
@@ -203,10 +209,11 @@ class Root(_message.Message):
         offline_since: _timestamp_pb2.Timestamp | None = ...,
         unsynced_items: _builtins.int = ...,
         capabilities: _library_pb2.RootCapabilities | None = ...,
+        budget: Global___WriteBudget | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["capabilities", b"capabilities", "offline_since", b"offline_since"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget", "capabilities", b"capabilities", "offline_since", b"offline_since"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["capabilities", b"capabilities", "id", b"id", "offline_since", b"offline_since", "online", b"online", "path", b"path", "read_only", b"read_only", "unsynced_items", b"unsynced_items"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget", "capabilities", b"capabilities", "id", b"id", "offline_since", b"offline_since", "online", b"online", "path", b"path", "read_only", b"read_only", "unsynced_items", b"unsynced_items"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -220,21 +227,27 @@ class RootSpec(_message.Message):
 
     PATH_FIELD_NUMBER: _builtins.int
     READ_ONLY_FIELD_NUMBER: _builtins.int
+    BUDGET_FIELD_NUMBER: _builtins.int
     path: _builtins.str
     """path is absolute, on the server's host. Not a folder: ROOT_NOT_A_FOLDER; inside, around or equal to another root
     of any catalog: ROOT_OVERLAPS; not writable without read_only: ROOT_NOT_WRITABLE.
     """
     read_only: _builtins.bool
     """read_only says that nothing below it may be opened for writing, not even for the marker file."""
+    @_builtins.property
+    def budget(self) -> Global___WriteBudget:
+        """budget says how much may be written below it. Unset: no limit of its own."""
+
     def __init__(
         self,
         *,
         path: _builtins.str = ...,
         read_only: _builtins.bool = ...,
+        budget: Global___WriteBudget | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["path", b"path", "read_only", b"read_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget", "path", b"path", "read_only", b"read_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -242,14 +255,16 @@ Global___RootSpec: _TypeAlias = RootSpec  # noqa: Y015
 
 @_typing.final
 class WriteSchedule(_message.Message):
-    """WriteSchedule says when files may be written; outside of it the catalog is WAITING with OUTSIDE_WINDOW."""
+    """WriteSchedule says when files may be written; outside of it the catalog is WAITING with OUTSIDE_WINDOW. It goes by
+    the clock on the wall: an hour that is left out in spring is left out, one that comes twice in autumn is open twice.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     WINDOWS_FIELD_NUMBER: _builtins.int
     TIME_ZONE_FIELD_NUMBER: _builtins.int
     time_zone: _builtins.str
-    """time_zone is the IANA name of the zone that the windows are in. Empty: the server's own."""
+    """time_zone is the IANA name of the zone that the windows are in. Empty: the server's own, which answers then name."""
     @_builtins.property
     def windows(self) -> _containers.RepeatedCompositeFieldContainer[Global___WriteWindow]:
         """windows are the times at which writing is allowed; they may overlap. Empty: at any time."""
@@ -302,7 +317,9 @@ Global___WriteWindow: _TypeAlias = WriteWindow  # noqa: Y015
 
 @_typing.final
 class WriteBudget(_message.Message):
-    """WriteBudget is how much may be written, over all hosts; when it is used up the catalog is WAITING with BUDGET."""
+    """WriteBudget is how much may be written on average, over all hosts; what is ahead of it is WAITING with BUDGET until
+    the average is met again. Undoing what was written is not limited.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -311,7 +328,9 @@ class WriteBudget(_message.Message):
     items_per_minute: _builtins.int
     """items_per_minute is how many items may be written in a minute. 0: no limit."""
     bytes_per_second: _builtins.int
-    """bytes_per_second is how many bytes may be written in a second, averaged over a minute. 0: no limit."""
+    """bytes_per_second is how many bytes may be written in a second. One file may be larger: the next one waits for it.
+    0: no limit.
+    """
     def __init__(
         self,
         *,

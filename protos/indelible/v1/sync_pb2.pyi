@@ -313,6 +313,7 @@ class SyncStatus(_message.Message):
     RUN_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
+    NEVER_WRITTEN_FIELD_NUMBER: _builtins.int
     catalog_id: _builtins.str
     """catalog_id is the id of the catalog."""
     catalog_name: _builtins.str
@@ -339,6 +340,8 @@ class SyncStatus(_message.Message):
     """revision is the catalog's counter at this snapshot; a snapshot with a smaller one is older."""
     text: _builtins.str
     """text is the status in words for people: "160 of 1,552 not synchronized"."""
+    never_written: _builtins.bool
+    """never_written says that no file of the catalog was ever written: what would be is told by SummarizeWrite."""
     @_builtins.property
     def waits(self) -> _containers.RepeatedCompositeFieldContainer[Global___Wait]:
         """waits are all reasons why something that is due is not written now, also while SYNCING. Empty: none."""
@@ -365,10 +368,11 @@ class SyncStatus(_message.Message):
         run: Global___Run | None = ...,
         revision: _builtins.int = ...,
         text: _builtins.str = ...,
+        never_written: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["run", b"run"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "auto_sync", b"auto_sync", "catalog_id", b"catalog_id", "catalog_name", b"catalog_name", "conflicted_items", b"conflicted_items", "failed_items", b"failed_items", "held_items", b"held_items", "in_flight_items", b"in_flight_items", "missing_items", b"missing_items", "revision", b"revision", "run", b"run", "text", b"text", "total_items", b"total_items", "unsynced_items", b"unsynced_items", "waits", b"waits"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "auto_sync", b"auto_sync", "catalog_id", b"catalog_id", "catalog_name", b"catalog_name", "conflicted_items", b"conflicted_items", "failed_items", b"failed_items", "held_items", b"held_items", "in_flight_items", b"in_flight_items", "missing_items", b"missing_items", "never_written", b"never_written", "revision", b"revision", "run", b"run", "text", b"text", "total_items", b"total_items", "unsynced_items", b"unsynced_items", "waits", b"waits"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -441,6 +445,7 @@ class Run(_message.Message):
     END_TIME_FIELD_NUMBER: _builtins.int
     ITEMS_PER_SECOND_FIELD_NUMBER: _builtins.int
     ETA_FIELD_NUMBER: _builtins.int
+    FAILURES_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """id is given by the server."""
     catalog_id: _builtins.str
@@ -462,7 +467,7 @@ class Run(_message.Message):
     skipped_items: _builtins.int
     """skipped_items were held, removed, out of reach, or changed back by an edit before their turn came."""
     bytes_written: _builtins.int
-    """bytes_written is how many bytes went into files."""
+    """bytes_written is how many bytes went into files; a file that is replaced counts as a whole."""
     outside_window: _builtins.bool
     """outside_window says that the catalog's schedule does not stop it."""
     started_by: _builtins.str
@@ -470,7 +475,9 @@ class Run(_message.Message):
     on_behalf_of: _builtins.str
     """on_behalf_of is the person for whom it was started. Empty: the principal itself."""
     items_per_second: _builtins.float
-    """items_per_second is its present speed. 0: not known, or it has ended."""
+    """items_per_second is its present speed, and that of the whole when it has ended. 0: not known, or nothing is written
+    at the moment.
+    """
     @_builtins.property
     def give_up_after(self) -> _duration_pb2.Duration:
         """give_up_after is how long it stays without progress, an offline root for example, before it ends with GAVE_UP."""
@@ -486,6 +493,10 @@ class Run(_message.Message):
     @_builtins.property
     def eta(self) -> _duration_pb2.Duration:
         """eta is how long it will still take at that speed. Unset: not known, or it has ended."""
+
+    @_builtins.property
+    def failures(self) -> _containers.RepeatedCompositeFieldContainer[Global___FailureCount]:
+        """failures are the failed items by reason, the commonest first."""
 
     def __init__(
         self,
@@ -509,10 +520,11 @@ class Run(_message.Message):
         end_time: _timestamp_pb2.Timestamp | None = ...,
         items_per_second: _builtins.float = ...,
         eta: _duration_pb2.Duration | None = ...,
+        failures: _abc.Iterable[Global___FailureCount] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "eta", b"eta", "give_up_after", b"give_up_after", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes_written", b"bytes_written", "catalog_id", b"catalog_id", "conflicted_items", b"conflicted_items", "done_items", b"done_items", "end_time", b"end_time", "eta", b"eta", "failed_items", b"failed_items", "give_up_after", b"give_up_after", "id", b"id", "items_per_second", b"items_per_second", "on_behalf_of", b"on_behalf_of", "outside_window", b"outside_window", "selected", b"selected", "skipped_items", b"skipped_items", "start_revision", b"start_revision", "start_time", b"start_time", "started_by", b"started_by", "state", b"state", "total_items", b"total_items"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes_written", b"bytes_written", "catalog_id", b"catalog_id", "conflicted_items", b"conflicted_items", "done_items", b"done_items", "end_time", b"end_time", "eta", b"eta", "failed_items", b"failed_items", "failures", b"failures", "give_up_after", b"give_up_after", "id", b"id", "items_per_second", b"items_per_second", "on_behalf_of", b"on_behalf_of", "outside_window", b"outside_window", "selected", b"selected", "skipped_items", b"skipped_items", "start_revision", b"start_revision", "start_time", b"start_time", "started_by", b"started_by", "state", b"state", "total_items", b"total_items"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -619,7 +631,7 @@ class PlannedFile(_message.Message):
     method: Global___WriteMethod.ValueType
     """method is how it would be written."""
     bytes_to_write: _builtins.int
-    """bytes_to_write is how many bytes would be written. 0: UNCHANGED."""
+    """bytes_to_write is how many bytes would be written, of a file that is replaced all of them. 0: UNCHANGED."""
     def __init__(
         self,
         *,

@@ -196,7 +196,7 @@ class StartSyncRequest(_message.Message):
     max_items: _builtins.int
     """max_items keeps the run to the first so many items, for a trial. Unset: no limit; below 1 is refused."""
     outside_window: _builtins.bool
-    """outside_window lets the run write when the catalog's schedule does not."""
+    """outside_window lets the run write when the catalog's schedule does not; its budgets count all the same."""
     request_id: _builtins.str
     """request_id makes the call safe to repeat for 7 days. Empty: not deduplicated."""
     on_behalf_of: _builtins.str
@@ -242,7 +242,9 @@ class StartSyncResponse(_message.Message):
     ALREADY_RUNNING_FIELD_NUMBER: _builtins.int
     RESUMED_FIELD_NUMBER: _builtins.int
     already_running: _builtins.bool
-    """already_running says that a run was active, and the request changed nothing."""
+    """already_running says that a run was active, and the request changed nothing; but with outside_window and without
+    a selection it no longer waits for the schedule.
+    """
     resumed: _builtins.bool
     """resumed says that the run was suspended and goes on."""
     @_builtins.property
@@ -509,6 +511,150 @@ class PreviewWriteResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PreviewWriteResponse: _TypeAlias = PreviewWriteResponse  # noqa: Y015
+
+@_typing.final
+class SummarizeWriteRequest(_message.Message):
+    """SummarizeWriteRequest asks what would be written in all."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CATALOG_FIELD_NUMBER: _builtins.int
+    SELECTION_FIELD_NUMBER: _builtins.int
+    catalog: _builtins.str
+    """catalog is the id or the unique name of the catalog."""
+    @_builtins.property
+    def selection(self) -> _item_pb2.Selection:
+        """selection keeps it to these items. Unset: everything that is not synchronized."""
+
+    def __init__(
+        self,
+        *,
+        catalog: _builtins.str = ...,
+        selection: _item_pb2.Selection | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["selection", b"selection"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["catalog", b"catalog", "selection", b"selection"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SummarizeWriteRequest: _TypeAlias = SummarizeWriteRequest  # noqa: Y015
+
+@_typing.final
+class SummarizeWriteResponse(_message.Message):
+    """SummarizeWriteResponse is a snapshot of the sums, which replaces the one before."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOOKED_AT_ITEMS_FIELD_NUMBER: _builtins.int
+    TOTAL_ITEMS_FIELD_NUMBER: _builtins.int
+    DONE_FIELD_NUMBER: _builtins.int
+    WRITES_FIELD_NUMBER: _builtins.int
+    BYTES_TO_WRITE_FIELD_NUMBER: _builtins.int
+    NEW_SIDECARS_FIELD_NUMBER: _builtins.int
+    FAILURES_FIELD_NUMBER: _builtins.int
+    NOTES_FIELD_NUMBER: _builtins.int
+    looked_at_items: _builtins.int
+    """looked_at_items is how many items are in the sums so far."""
+    total_items: _builtins.int
+    """total_items is how many there are."""
+    done: _builtins.bool
+    """done says that all are looked at."""
+    bytes_to_write: _builtins.int
+    """bytes_to_write is how many bytes would be written in all; a file that is replaced counts as a whole."""
+    new_sidecars: _builtins.int
+    """new_sidecars is how many sidecars would be made that are not there yet."""
+    @_builtins.property
+    def writes(self) -> _containers.RepeatedCompositeFieldContainer[Global___WriteSum]:
+        """writes are what would be written, by format and method, the most items first."""
+
+    @_builtins.property
+    def failures(self) -> _containers.RepeatedCompositeFieldContainer[_sync_pb2.FailureCount]:
+        """failures are the items that could not be written, by reason, the commonest first."""
+
+    @_builtins.property
+    def notes(self) -> _containers.RepeatedCompositeFieldContainer[Global___NoteCount]:
+        """notes are the items that would not be written for other causes, as they are held, the commonest first."""
+
+    def __init__(
+        self,
+        *,
+        looked_at_items: _builtins.int = ...,
+        total_items: _builtins.int = ...,
+        done: _builtins.bool = ...,
+        writes: _abc.Iterable[Global___WriteSum] | None = ...,
+        bytes_to_write: _builtins.int = ...,
+        new_sidecars: _builtins.int = ...,
+        failures: _abc.Iterable[_sync_pb2.FailureCount] | None = ...,
+        notes: _abc.Iterable[Global___NoteCount] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes_to_write", b"bytes_to_write", "done", b"done", "failures", b"failures", "looked_at_items", b"looked_at_items", "new_sidecars", b"new_sidecars", "notes", b"notes", "total_items", b"total_items", "writes", b"writes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SummarizeWriteResponse: _TypeAlias = SummarizeWriteResponse  # noqa: Y015
+
+@_typing.final
+class WriteSum(_message.Message):
+    """WriteSum is how many items of a format would be written in a way."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FORMAT_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    BYTES_TO_WRITE_FIELD_NUMBER: _builtins.int
+    format: _builtins.str
+    """format is the format of the items' files."""
+    method: _sync_pb2.WriteMethod.ValueType
+    """method is how; of an item with several files, the first one's."""
+    items: _builtins.int
+    """items is how many."""
+    bytes_to_write: _builtins.int
+    """bytes_to_write is how many bytes."""
+    def __init__(
+        self,
+        *,
+        format: _builtins.str = ...,
+        method: _sync_pb2.WriteMethod.ValueType = ...,
+        items: _builtins.int = ...,
+        bytes_to_write: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes_to_write", b"bytes_to_write", "format", b"format", "items", b"items", "method", b"method"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WriteSum: _TypeAlias = WriteSum  # noqa: Y015
+
+@_typing.final
+class NoteCount(_message.Message):
+    """NoteCount is how many items would not be written for a cause."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NOTE_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    note: _builtins.str
+    """note says why, for people."""
+    items: _builtins.int
+    """items is how many."""
+    def __init__(
+        self,
+        *,
+        note: _builtins.str = ...,
+        items: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items", "note", b"note"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NoteCount: _TypeAlias = NoteCount  # noqa: Y015
 
 @_typing.final
 class UndoRunRequest(_message.Message):

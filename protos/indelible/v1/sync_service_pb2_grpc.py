@@ -75,6 +75,11 @@ class SyncServiceStub(object):
                 request_serializer=indelible_dot_v1_dot_sync__service__pb2.PreviewWriteRequest.SerializeToString,
                 response_deserializer=indelible_dot_v1_dot_sync__service__pb2.PreviewWriteResponse.FromString,
                 _registered_method=True)
+        self.SummarizeWrite = channel.unary_stream(
+                '/indelible.v1.SyncService/SummarizeWrite',
+                request_serializer=indelible_dot_v1_dot_sync__service__pb2.SummarizeWriteRequest.SerializeToString,
+                response_deserializer=indelible_dot_v1_dot_sync__service__pb2.SummarizeWriteResponse.FromString,
+                _registered_method=True)
         self.UndoRun = channel.unary_unary(
                 '/indelible.v1.SyncService/UndoRun',
                 request_serializer=indelible_dot_v1_dot_sync__service__pb2.UndoRunRequest.SerializeToString,
@@ -172,6 +177,14 @@ class SyncServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SummarizeWrite(self, request, context):
+        """SummarizeWrite adds up what PreviewWrite lists: a snapshot at most four times a second while the files are looked
+        at, and a last one with done, after which the stream ends. Nothing is touched. Role: viewer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def UndoRun(self, request, context):
         """UndoRun restores what the files of a run held before it, as a job, and sets those tags to it in the catalog, as
         UndoWrite does. A run that has not ended is refused with RUN_ACTIVE. Role: operator.
@@ -260,6 +273,11 @@ def add_SyncServiceServicer_to_server(servicer, server):
                     servicer.PreviewWrite,
                     request_deserializer=indelible_dot_v1_dot_sync__service__pb2.PreviewWriteRequest.FromString,
                     response_serializer=indelible_dot_v1_dot_sync__service__pb2.PreviewWriteResponse.SerializeToString,
+            ),
+            'SummarizeWrite': grpc.unary_stream_rpc_method_handler(
+                    servicer.SummarizeWrite,
+                    request_deserializer=indelible_dot_v1_dot_sync__service__pb2.SummarizeWriteRequest.FromString,
+                    response_serializer=indelible_dot_v1_dot_sync__service__pb2.SummarizeWriteResponse.SerializeToString,
             ),
             'UndoRun': grpc.unary_unary_rpc_method_handler(
                     servicer.UndoRun,
@@ -509,6 +527,33 @@ class SyncService(object):
             '/indelible.v1.SyncService/PreviewWrite',
             indelible_dot_v1_dot_sync__service__pb2.PreviewWriteRequest.SerializeToString,
             indelible_dot_v1_dot_sync__service__pb2.PreviewWriteResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SummarizeWrite(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/indelible.v1.SyncService/SummarizeWrite',
+            indelible_dot_v1_dot_sync__service__pb2.SummarizeWriteRequest.SerializeToString,
+            indelible_dot_v1_dot_sync__service__pb2.SummarizeWriteResponse.FromString,
             options,
             channel_credentials,
             insecure,

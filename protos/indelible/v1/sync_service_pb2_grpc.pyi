@@ -58,6 +58,10 @@ class SyncServiceStub:
     """ListRuns gives the runs of a catalog, newest first. Role: viewer."""
     PreviewWrite: _grpc.UnaryUnaryMultiCallable[_sync_service_pb2.PreviewWriteRequest, _sync_service_pb2.PreviewWriteResponse]
     """PreviewWrite says what would be written, how, and how many bytes. Files are read; nothing is touched. Role: viewer."""
+    SummarizeWrite: _grpc.UnaryStreamMultiCallable[_sync_service_pb2.SummarizeWriteRequest, _sync_service_pb2.SummarizeWriteResponse]
+    """SummarizeWrite adds up what PreviewWrite lists: a snapshot at most four times a second while the files are looked
+    at, and a last one with done, after which the stream ends. Nothing is touched. Role: viewer.
+    """
     UndoRun: _grpc.UnaryUnaryMultiCallable[_sync_service_pb2.UndoRunRequest, _sync_service_pb2.UndoRunResponse]
     """UndoRun restores what the files of a run held before it, as a job, and sets those tags to it in the catalog, as
     UndoWrite does. A run that has not ended is refused with RUN_ACTIVE. Role: operator.
@@ -109,6 +113,10 @@ class SyncServiceAsyncStub(SyncServiceStub):
     """ListRuns gives the runs of a catalog, newest first. Role: viewer."""
     PreviewWrite: _aio.UnaryUnaryMultiCallable[_sync_service_pb2.PreviewWriteRequest, _sync_service_pb2.PreviewWriteResponse]  # type: ignore[assignment]
     """PreviewWrite says what would be written, how, and how many bytes. Files are read; nothing is touched. Role: viewer."""
+    SummarizeWrite: _aio.UnaryStreamMultiCallable[_sync_service_pb2.SummarizeWriteRequest, _sync_service_pb2.SummarizeWriteResponse]  # type: ignore[assignment]
+    """SummarizeWrite adds up what PreviewWrite lists: a snapshot at most four times a second while the files are looked
+    at, and a last one with done, after which the stream ends. Nothing is touched. Role: viewer.
+    """
     UndoRun: _aio.UnaryUnaryMultiCallable[_sync_service_pb2.UndoRunRequest, _sync_service_pb2.UndoRunResponse]  # type: ignore[assignment]
     """UndoRun restores what the files of a run held before it, as a job, and sets those tags to it in the catalog, as
     UndoWrite does. A run that has not ended is refused with RUN_ACTIVE. Role: operator.
@@ -197,6 +205,15 @@ class SyncServiceServicer:
         context: _ServicerContext,
     ) -> _typing.Union[_sync_service_pb2.PreviewWriteResponse, _abc.Awaitable[_sync_service_pb2.PreviewWriteResponse]]:
         """PreviewWrite says what would be written, how, and how many bytes. Files are read; nothing is touched. Role: viewer."""
+
+    def SummarizeWrite(
+        self,
+        request: _sync_service_pb2.SummarizeWriteRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_sync_service_pb2.SummarizeWriteResponse], _abc.AsyncIterator[_sync_service_pb2.SummarizeWriteResponse]]:
+        """SummarizeWrite adds up what PreviewWrite lists: a snapshot at most four times a second while the files are looked
+        at, and a last one with done, after which the stream ends. Nothing is touched. Role: viewer.
+        """
 
     def UndoRun(
         self,

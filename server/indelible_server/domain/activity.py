@@ -39,11 +39,15 @@ class Wait:
 class Due:
     """The unsynced items that writers would take by themselves, by what stands in the way.
 
-    `ready` nothing does; `quiet` the quiet period; `retry` the delay behind a failure; `offline` per root, a share
-    that is gone.
+    `ready` nothing does; `shut` the schedule; `spent` the budgets, of the catalog ("") or of roots, with the time at
+    which they are earned again; `quiet` the quiet period; `retry` the delay behind a failure; `offline` per root, a
+    share that is gone.
     """
 
     ready: int = 0
+    shut: int = 0
+    shut_until: int | None = None
+    spent: tuple[tuple[str, int, int], ...] = ()
     quiet: int = 0
     quiet_until: int | None = None
     retry: int = 0
@@ -62,15 +66,21 @@ def activity(
     if not auto_sync and run_state != "RUNNING":
         return (Activity.SYNCING if in_flight else Activity.IDLE), []
     waits = list(_waits(due, writers, quiet_matters=run_state != "RUNNING"))
-    ready = due.ready + (due.quiet if run_state == "RUNNING" else 0)
-    if in_flight or (ready and writers):
+    if in_flight or (_ready(due, run_state != "RUNNING") and writers):
         return Activity.SYNCING, waits
     return (Activity.WAITING if waits else Activity.IDLE), waits
 
 
+def _ready(due: Due, quiet_matters: bool) -> int:
+    return due.ready + (0 if quiet_matters or due.shut else due.quiet)
+
+
 def _waits(due: Due, writers: int, quiet_matters: bool) -> list[Wait]:
     waits = [Wait(WaitReason.STORAGE_OFFLINE, number, root_id) for root_id, number in due.offline if number]
-    ready = due.ready + (0 if quiet_matters else due.quiet)
+    if due.shut:
+        waits.append(Wait(WaitReason.OUTSIDE_WINDOW, due.shut, until=due.shut_until))
+    waits += [Wait(WaitReason.BUDGET, number, root_id, until) for root_id, number, until in due.spent if number]
+    ready = _ready(due, quiet_matters)
     if ready and not writers:
         waits.append(Wait(WaitReason.NO_WRITERS, ready))
     if due.quiet and quiet_matters:

@@ -37,6 +37,7 @@ class ApprovedRoot:
     read_only: bool
     identity: str
     abilities: dict[str, Any] | None = None
+    budget: dict[str, int] | None = None
 
 
 def create(tx: Connection, catalog: Catalog, approved: Sequence[ApprovedRoot]) -> Catalog:
@@ -86,7 +87,7 @@ def update(
     add: Sequence[ApprovedRoot] = (),
     remove: Sequence[str] = (),
 ) -> Catalog:
-    """Store changed settings; roots are added and removed by themselves. A root with items in it is not removed."""
+    """Store changed settings, those of roots too. Roots are added and removed by themselves; one with items stays."""
     _check(wanted)
     catalogs.lock_store(tx)
     other = catalogs.by_name(tx, wanted.name)
@@ -96,6 +97,8 @@ def update(
         _remove_root(tx, catalog, root_id)
     for position, root in enumerate(add):
         _add_root(tx, catalog.catalog_id, root, f"catalog.roots[{position}].path")
+    for kept in wanted.roots:
+        catalogs.set_root_budget(tx, kept)
     catalogs.update(tx, wanted)
     return _stored(tx, catalog.catalog_id)
 

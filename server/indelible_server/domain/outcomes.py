@@ -142,6 +142,7 @@ def _record(tx: Connection, catalog_id: int, results: Sequence[Outcome]) -> dict
     frozen = runs.frozen_among(tx, run, ids) if run is not None and run.selected else set()
     members = members_among(run, list(present.values()), frozen)
     tally: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
     counted: dict[int, str] = {}
     for result in results:
         before = present.get(result.claim.item.item_id)
@@ -152,11 +153,14 @@ def _record(tx: Connection, catalog_id: int, results: Sequence[Outcome]) -> dict
             after = replace(after, counted_run=run.run_id)
             counted[before.item_id] = run.run_id
             tally[counted_as] += 1
+            if counted_as == "failed":
+                reasons[str(after.failure)] += 1
             tally["bytes_written"] += result.bytes_written if isinstance(result, Verified) else 0
         changeset.update(before, after)
     changeset.save()
     if run is not None:
-        _count(tx, run, tally)
+        run = runs.add(tx, run, reasons, **tally) if any(tally.values()) else run
+        finish_if_done(tx, run)
     return counted
 
 
@@ -240,12 +244,6 @@ def _taken_in(tx: Connection, before: Item, result: Verified) -> Tags:
         others
         | merge(base, mine, theirs, ConflictPolicy.CATALOG_WINS if policy is ConflictPolicy.HOLD else policy).tags
     )
-
-
-def _count(tx: Connection, run: Run, tally: Counter[str]) -> None:
-    if any(tally.values()):
-        run = runs.add(tx, run, **tally)
-    finish_if_done(tx, run)
 
 
 def _settle(tx: Connection, catalog_id: int, accepted: Sequence[Outcome], counted: Mapping[int, str]) -> None:

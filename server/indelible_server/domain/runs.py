@@ -27,14 +27,19 @@ def start(
     selection: Selection | None,
     give_up_ms: int = GIVE_UP_MS,
     max_items: int | None = None,
+    *,
+    outside_window: bool = False,
 ) -> Run:
     """Begin a run over what is unsynced now, or give the one that is there: one run a catalog.
 
     A start without a selection resumes a suspended run. `max_items` keeps a new run to the first so many.
+    `outside_window` lets it write at any time; without a selection, also the run that there is already.
     """
     catalogs.lock(tx, catalog.catalog_id)
     present = runs.active(tx, catalog.catalog_id)
     if present is not None:
+        if outside_window and selection is None and not present.outside_window:
+            present = runs.free_of_window(tx, present)
         resumed = present.state == runs.SUSPENDED and selection is None
         return runs.set_state(tx, present, runs.RUNNING) if resumed else present
     counts = catalogs.counts(tx, catalog.catalog_id)
@@ -49,6 +54,7 @@ def start(
         principal=who.name,
         on_behalf_of=who.on_behalf_of,
         give_up_ms=give_up_ms,
+        outside_window=outside_window,
     )
     if frozen is not None:
         run = replace(run, total=len(runs.unsynced_among(tx, catalog.catalog_id, frozen)))
@@ -115,5 +121,6 @@ def _end(tx: Connection, run: Run, state: str) -> Run:
     failed = min(left.get(ItemState.FAILED, 0), room)
     conflicted = min(left.get(ItemState.CONFLICTED, 0), room - failed)
     skipped = room - failed - conflicted
-    run = runs.add(tx, run, failed=failed, conflicted=conflicted, skipped=skipped)
+    reasons = runs.failures_left(tx, run) if failed else {}
+    run = runs.add(tx, run, reasons, failed=failed, conflicted=conflicted, skipped=skipped)
     return runs.set_state(tx, run, state)

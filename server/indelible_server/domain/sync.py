@@ -6,16 +6,21 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
-from ..storage import catalogs, due, leases, runs, writers
+from ..storage import catalogs, due, leases, runs, spending, writers, writes
 from ..storage import jobs as job_store
 from ..storage.catalogs import Catalog, Counts
 from ..storage.database import now_ms
 from ..storage.due import NotYet
 from ..storage.item import ItemState
 from ..storage.runs import Run
-from . import jobs
+from . import budgets, jobs
 from . import runs as run_rules
 from .activity import Activity, Due, Wait, activity
+from .budgets import Room
+from .schedule import Schedule
+
+# A budget that is earned again within this is a steady flow, not a wait.
+SHORT_MS = 1000
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,7 @@ class SyncStatus:
     waits: tuple[Wait, ...]
     in_flight: int
     run: Run | None
+    never_written: bool = False
 
     @property
     def text(self) -> str:
@@ -48,7 +54,8 @@ def status(tx: Connection, catalog: Catalog) -> SyncStatus:
     state = None if active is None else active.state
     present = _due(tx, catalog, counts, active)
     doing, waits = activity(catalog.auto_sync, state, in_flight, present, writers.count_for(tx, catalog.catalog_id))
-    return SyncStatus(catalog, counts, doing, tuple(waits), in_flight, run)
+    never_written = not writes.any_of(tx, catalog.catalog_id)
+    return SyncStatus(catalog, counts, doing, tuple(waits), in_flight, run, never_written)
 
 
 def set_auto_sync(tx: Connection, catalog: Catalog, on: bool) -> Catalog:
@@ -90,7 +97,7 @@ def _due(tx: Connection, catalog: Catalog, counts: Counts, run: Run | None) -> D
     )
     # How many exactly is told by no index; the kept counts come close.
     waiting = counts.unsynced - counts.failed - counts.conflicted - counts.held - quiet.items
-    return Due(
+    found = Due(
         ready=max(waiting, 1) if ready else 0,
         quiet=quiet.items,
         quiet_until=quiet.until,
@@ -98,3 +105,19 @@ def _due(tx: Connection, catalog: Catalog, counts: Counts, run: Run | None) -> D
         retry_until=retry.until,
         offline=tuple((root.root_id, root.unsynced) for root in offline),
     )
+    schedule = Schedule.from_json(catalog.schedule)
+    if not schedule.is_open(now) and not (run is not None and running and run.outside_window):
+        shut = found.ready + (found.quiet if running else 0)
+        return replace(found, ready=0, shut=shut, shut_until=schedule.next_change(now))
+    return _within_budgets(catalog, budgets.room(tx, catalog, now + SHORT_MS), found)
+
+
+def _within_budgets(catalog: Catalog, room: Room, found: Due) -> Due:
+    """What is due, with what the budgets keep back for longer than a moment."""
+    if not found.ready or (room.until is None and not room.spent_roots):
+        return found
+    if room.until is not None:
+        return replace(found, ready=0, spent=((spending.CATALOG, found.ready, room.until),))
+    unsynced = {root.root_id: root.unsynced for root in catalog.roots}
+    spent = tuple((root_id, unsynced[root_id], until) for root_id, until in sorted(room.spent_roots.items()))
+    return replace(found, ready=found.ready if room.is_there_for(catalog) else 0, spent=spent)

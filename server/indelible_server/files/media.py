@@ -110,6 +110,7 @@ class MediaFile:
                 count = self._copy_some(source, offset, min(length, _COPY * 64), to)
                 if count == 0:
                     raise Changed("the file became shorter while it was copied")
+                self.bytes_written += count
                 offset += count
                 to += count
                 length -= count

@@ -15,7 +15,7 @@ _ROLES = {
         CatalogService/GetCatalog CatalogService/ListCatalogs
         ItemService/ListItems ItemService/GetItem ItemService/WatchItems ItemService/ListHistory
         SyncService/GetSyncStatus SyncService/WatchSyncStatus SyncService/ListRuns SyncService/ListFailures
-        SyncService/PreviewWrite
+        SyncService/PreviewWrite SyncService/SummarizeWrite
         LibraryService/GetCapabilities LibraryService/ExportTags
         JobService/GetJob JobService/ListJobs JobService/WatchJob
         RemoteService/GetRemote RemoteService/ListRemotes RemoteService/ListBatches RemoteService/ListRemoteFiles

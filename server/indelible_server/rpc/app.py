@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 
 from ..domain import catalogs, requests, sync
 from ..domain.bulk import ITEMS_A_PART, PAUSE_S, Bulk
+from ..domain.previews import Previews
 from ..domain.principal import Principal, Role
 from ..domain.sync import SyncStatus
 from ..errors import Unauthenticated, invalid
@@ -54,8 +55,9 @@ class Mutation(Protocol):
 class App:
     """One server's state. For the event loop only; nothing here blocks it."""
 
-    def __init__(self, database: Database, data_dir: str) -> None:
+    def __init__(self, database: Database, data_dir: str, previews: Previews) -> None:
         self.database = database
+        self.previews = previews
         self.data_dir = data_dir
         self._threads = ThreadPoolExecutor(STORE_THREADS, thread_name_prefix="store")
         # Long calls have threads of their own, so that a bulk edit never holds up a status.

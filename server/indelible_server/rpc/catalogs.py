@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from google.protobuf import duration_pb2
 from google.protobuf.message import Message
-from indelible.v1 import catalog_service_pb2, catalog_service_pb2_grpc
+from indelible.v1 import catalog_pb2, catalog_service_pb2, catalog_service_pb2_grpc
 from sqlalchemy import Connection
 
 from ..domain import catalogs, conflicts
@@ -17,12 +16,12 @@ from ..domain.principal import Principal
 from ..errors import Aborted, FailedPrecondition, InvalidArgument, NotFound, invalid
 from ..files import marker
 from ..files.probing import probe
-from ..storage.catalogs import DEFAULT_QUIET_MS, Catalog
+from ..storage.catalogs import DEFAULT_QUIET_MS, Catalog, Root
 from . import paging
 from .app import App
 from .convert import catalog_message
+from .convert_limits import stored_budget, stored_schedule
 from .convert_policy import custom_field_messages, policy_message, stored_policy
-from .status import NotYetAvailable
 from .wrapper import Context, caller
 
 ROOTS_A_CATALOG = 100
@@ -66,7 +65,6 @@ class CatalogService(catalog_service_pb2_grpc.CatalogServiceServicer):
 async def _create(
     app: App, request: catalog_service_pb2.CreateCatalogRequest
 ) -> catalog_service_pb2.CreateCatalogResponse:
-    _refuse_later(request)
     known = await app.answered(request, catalog_service_pb2.CreateCatalogResponse)
     if known is not None:
         return known
@@ -75,7 +73,9 @@ async def _create(
         name=request.name,
         description=request.description,
         policy=stored_policy(request.policy, request.custom_fields),
-        quiet_ms=_quiet(request.quiet_period) if request.HasField("quiet_period") else DEFAULT_QUIET_MS,
+        quiet_ms=_quiet(request),
+        schedule=stored_schedule(request.schedule, "schedule"),
+        budget=stored_budget(request.budget, "budget"),
     )
     await app.read(catalogs.check_new, wanted)
     approved = await _approve(app, request.roots, "roots")
@@ -94,6 +94,7 @@ async def _update(
     if answered is not None:
         return answered
     present = await app.find_catalog(request.catalog.id or request.catalog.name)
+    _masked(present, request)  # what is wrong with it is said before any folder is marked as a root
     known = {root.root_id for root in present.roots}
     in_mask = "roots" in request.update_mask.paths
     added = [root for root in request.catalog.roots if not root.id] if in_mask else []
@@ -156,13 +157,15 @@ async def _approve(app: App, specs: Any, at: str) -> list[ApprovedRoot]:
         real = await app.long(_looked_at, field, spec.path, marker.real_folder, spec.path)
         await app.read(catalogs.check_no_overlap, real, field, also=folders)
         folders.append(real)
+        stored_budget(spec.budget, f"{at}[{place}].budget")
     # Only when all of them can be: a refused request leaves no marker behind.
     approved = []
     for place, (spec, real) in enumerate(zip(specs, folders, strict=True)):
         field = f"{at}[{place}].path"
         root = await app.long(_looked_at, field, spec.path, marker.approve, real, spec.read_only)
         can = await app.long(probe, real, spec.read_only)
-        approved.append(ApprovedRoot(**vars(root), abilities=can.to_json()))
+        budget = stored_budget(spec.budget, f"{at}[{place}].budget")
+        approved.append(ApprovedRoot(**vars(root), abilities=can.to_json(), budget=budget))
     return approved
 
 
@@ -194,20 +197,17 @@ def _masked(catalog: Catalog, request: catalog_service_pb2.UpdateCatalogRequest)
     wanted = request.catalog
     policy, fields = policy_message(catalog.policy), custom_field_messages(catalog.policy)
     for path in request.update_mask.paths:
-        if path in ("name", "description"):
-            catalog = replace(catalog, **{path: getattr(wanted, path)})
-        elif path == "quiet_period":
-            given = wanted.HasField("quiet_period")
-            catalog = replace(catalog, quiet_ms=_quiet(wanted.quiet_period) if given else DEFAULT_QUIET_MS)
+        if path in _SETTINGS:
+            catalog = replace(catalog, **{_SETTINGS[path][0]: _SETTINGS[path][1](wanted)})
+        elif path == "roots":
+            catalog = replace(catalog, roots=_kept_roots(catalog, wanted.roots))
         elif path == "policy":
             policy = wanted.policy
         elif path == "custom_fields":
             fields = list(wanted.custom_fields)
         elif path.startswith("policy.") and path.removeprefix("policy.") in policy.DESCRIPTOR.fields_by_name:
             _take_over(policy, wanted.policy, path.removeprefix("policy."))
-        elif path in ("schedule", "budget"):
-            raise NotYetAvailable(f"A {path}", field=f"catalog.{path}")
-        elif path != "roots":
+        else:
             raise invalid("update_mask", f"{path!r} can't be changed", reason="UNKNOWN_FIELD", name=path)
     return replace(catalog, policy=stored_policy(policy, fields))
 
@@ -223,11 +223,23 @@ def _take_over(message: Message, other: Message, name: str) -> None:
     message.MergeFrom(only)
 
 
-def _refuse_later(request: catalog_service_pb2.CreateCatalogRequest) -> None:
-    for name in ("schedule", "budget"):
-        if request.HasField(name):
-            raise NotYetAvailable(f"A {name}", field=name)
+def _kept_roots(catalog: Catalog, wanted: Sequence[catalog_pb2.Root]) -> tuple[Root, ...]:
+    """The roots that stay, with their budgets changed."""
+    budgets = {
+        root.id: stored_budget(root.budget, f"catalog.roots[{place}].budget") for place, root in enumerate(wanted)
+    }
+    return tuple(replace(root, budget=budgets[root.root_id]) for root in catalog.roots if root.root_id in budgets)
 
 
-def _quiet(duration: duration_pb2.Duration) -> int:
-    return duration.ToMilliseconds()
+def _quiet(wanted: catalog_pb2.Catalog | catalog_service_pb2.CreateCatalogRequest) -> int:
+    return wanted.quiet_period.ToMilliseconds() if wanted.HasField("quiet_period") else DEFAULT_QUIET_MS
+
+
+# Of a field in the mask: what the catalog calls it, and its value.
+_SETTINGS: Mapping[str, tuple[str, Callable[[catalog_pb2.Catalog], Any]]] = {
+    "name": ("name", lambda wanted: wanted.name),
+    "description": ("description", lambda wanted: wanted.description),
+    "quiet_period": ("quiet_ms", _quiet),
+    "schedule": ("schedule", lambda wanted: stored_schedule(wanted.schedule, "catalog.schedule")),
+    "budget": ("budget", lambda wanted: stored_budget(wanted.budget, "catalog.budget")),
+}

@@ -8,6 +8,7 @@ from typing import Any
 from google.protobuf import duration_pb2, timestamp_pb2
 from indelible.v1 import admin_pb2, catalog_pb2, item_pb2, job_pb2, library_pb2, sync_pb2, tags_pb2
 
+from ..domain.activity import Activity
 from ..domain.advice import with_advice
 from ..domain.sync import SyncStatus
 from ..files.plan import Home
@@ -20,6 +21,7 @@ from ..storage.jobs import Job
 from ..storage.runs import Run
 from ..storage.writers import Writer
 from ..storage.writes import Write
+from .convert_limits import budget_message, schedule_message
 from .convert_policy import custom_field_messages, policy_message
 from .convert_tags import diff_message, tags_message
 
@@ -68,6 +70,8 @@ def catalog_message(catalog: Catalog) -> catalog_pb2.Catalog:
         policy=policy_message(catalog.policy),
         custom_fields=custom_field_messages(catalog.policy),
         quiet_period=how_long(catalog.quiet_ms),
+        schedule=schedule_message(catalog.schedule),
+        budget=budget_message(catalog.budget),
         auto_sync=sync_pb2.AUTO_SYNC_ON if catalog.auto_sync else sync_pb2.AUTO_SYNC_PAUSED,
         revision=catalog.revision,
         create_time=when(catalog.created_at),
@@ -85,6 +89,7 @@ def root_message(root: Root) -> catalog_pb2.Root:
         offline_since=when(root.offline_since),
         unsynced_items=root.unsynced,
         capabilities=None if root.abilities is None else capabilities_message(root),
+        budget=budget_message(root.budget),
     )
 
 
@@ -220,16 +225,16 @@ def status_message(status: SyncStatus) -> sync_pb2.SyncStatus:
         held_items=counts.held,
         missing_items=counts.missing,
         in_flight_items=status.in_flight,
-        run=None if status.run is None else run_message(status.run),
+        run=None if status.run is None else run_message(status.run, is_writing=status.activity is Activity.SYNCING),
         revision=counts.revision,
         text=status.text,
+        never_written=status.never_written,
     )
 
 
-def run_message(run: Run) -> sync_pb2.Run:
-    """A one-time run; rate and ETA from what it has done so far."""
-    elapsed_ms = max((run.ended_at or run.progressed_at) - run.started_at, 1)
-    rate = run.counted * 1000 / elapsed_ms if run.counted else 0.0
+def run_message(run: Run, *, is_writing: bool = True) -> sync_pb2.Run:
+    """A one-time run. It has no speed and no end in sight unless its items are being written."""
+    rate = _rate(run) if is_writing or run.ended_at is not None else 0.0
     left = run.total - run.counted
     return sync_pb2.Run(
         id=run.run_id,
@@ -243,6 +248,7 @@ def run_message(run: Run) -> sync_pb2.Run:
         conflicted_items=run.conflicted,
         skipped_items=run.skipped,
         bytes_written=run.bytes_written,
+        outside_window=run.outside_window,
         give_up_after=how_long(run.give_up_ms),
         started_by=run.principal,
         on_behalf_of=run.on_behalf_of,
@@ -250,7 +256,23 @@ def run_message(run: Run) -> sync_pb2.Run:
         end_time=when(run.ended_at),
         items_per_second=round(rate, 3),
         eta=how_long(int(left * 1000 / rate)) if rate and run.ended_at is None else None,
+        failures=failure_counts(run.reasons),
     )
+
+
+def _rate(run: Run) -> float:
+    if run.ended_at is not None:
+        return run.counted * 1000 / max(run.ended_at - run.started_at, 1)
+    return run.rate or 0.0
+
+
+def failure_counts(counts: Mapping[str, int]) -> list[sync_pb2.FailureCount]:
+    """How many items failed for each reason, the commonest first."""
+    ordered = sorted(counts.items(), key=lambda each: (-each[1], each[0]))
+    return [
+        sync_pb2.FailureCount(reason=value_of(sync_pb2.FailureReason, "FAILURE_REASON", reason), items=number)
+        for reason, number in ordered
+    ]
 
 
 def job_message(job: Job) -> job_pb2.Job:

@@ -20,9 +20,9 @@ from ..storage.catalogs import Catalog
 from ..storage.items import Page, SavedSearch
 from . import paging
 from .app import App, Begin, Work
-from .convert import failure_message, job_message, run_message, status_message, value_of
+from .convert import failure_counts, failure_message, job_message, run_message, status_message
+from .previews import preview_write, summarize_write
 from .selections import selection
-from .status import NotYetAvailable
 from .status_watch import watch_statuses
 from .wrapper import Context, caller
 
@@ -80,6 +80,17 @@ class SyncService(sync_service_pb2_grpc.SyncServiceServicer):
         self, request: sync_service_pb2.ListRunsRequest, context: Context
     ) -> sync_service_pb2.ListRunsResponse:
         return await self._app.read(_runs, caller(), request)
+
+    async def PreviewWrite(
+        self, request: sync_service_pb2.PreviewWriteRequest, context: Context
+    ) -> sync_service_pb2.PreviewWriteResponse:
+        return await preview_write(self._app, request)
+
+    async def SummarizeWrite(
+        self, request: sync_service_pb2.SummarizeWriteRequest, context: Context
+    ) -> AsyncIterator[sync_service_pb2.SummarizeWriteResponse]:
+        async for message in summarize_write(self._app, request):
+            yield message
 
     async def UndoRun(
         self, request: sync_service_pb2.UndoRunRequest, context: Context
@@ -150,8 +161,6 @@ def _pauser(request: sync_service_pb2.PauseSyncRequest) -> Work[sync_service_pb2
 def _starter(request: sync_service_pb2.StartSyncRequest) -> Work[sync_service_pb2.StartSyncResponse]:
     if request.HasField("max_items") and request.max_items < 1:
         raise invalid("max_items", "is below 1")
-    if request.outside_window:
-        raise NotYetAvailable("A run outside the window", field="outside_window")
     give_up_ms = request.give_up_after.ToMilliseconds() if request.HasField("give_up_after") else runs.GIVE_UP_MS
     if not 0 < give_up_ms <= GIVE_UP_LIMIT_MS:
         raise invalid("give_up_after", "is not between 0 and 30 days")
@@ -162,7 +171,7 @@ def _starter(request: sync_service_pb2.StartSyncRequest) -> Work[sync_service_pb
         catalog = catalogs.find(tx, who, request.catalog)
         catalog_store.lock(tx, catalog.catalog_id)  # of several at the same time, one starts it
         before = run_store.active(tx, catalog.catalog_id)
-        run = runs.start(tx, who, catalog, chosen, give_up_ms, max_items)
+        run = runs.start(tx, who, catalog, chosen, give_up_ms, max_items, outside_window=request.outside_window)
         resumed = before is not None and before.state != run.state
         return sync_service_pb2.StartSyncResponse(
             run=run_message(run), already_running=before is not None and not resumed, resumed=resumed
@@ -229,10 +238,7 @@ def _failures(
         ],
         next_page_token=paging.next_token(request, [shown[-1].path, shown[-1].item_id]) if len(found) > size else "",
         total_size=sum(wanted.values()),
-        counts=[
-            sync_pb2.FailureCount(reason=value_of(sync_pb2.FailureReason, "FAILURE_REASON", reason), items=number)
-            for reason, number in wanted.items()
-        ],
+        counts=failure_counts(wanted),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +22,7 @@ from .tables import (
     roots,
     run_items,
     runs,
+    spending,
     store,
     tombstones,
     undos,
@@ -30,6 +31,8 @@ from .tables import (
 )
 
 DEFAULT_QUIET_MS = 2000
+_CATALOG_JSON = ("policy", "schedule", "budget")
+_ROOT_JSON = ("abilities", "budget")
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ class Root:
     unsynced: int = 0
     offline_since: int | None = None
     abilities: dict[str, Any] | None = None
+    budget: dict[str, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,8 @@ class Catalog:
     auto_sync: bool = False
     policy: dict[str, Any] = field(default_factory=dict)
     quiet_ms: int = DEFAULT_QUIET_MS
+    schedule: dict[str, Any] | None = None
+    budget: dict[str, int] | None = None
     revision: int = 1
     created_at: int = 0
     updated_at: int = 0
@@ -110,7 +116,7 @@ def delete_items(tx: Connection, catalog_id: int, limit: int) -> int:
 
 def delete(tx: Connection, catalog_id: int) -> None:
     """Remove all that is left of a catalog whose items are gone. Bulk edits stay until whoever waits is answered."""
-    of_jobs, of_roots = (undos, job_claims, jobs), (unreached, roots)
+    of_jobs, of_roots = (undos, job_claims, jobs), (unreached, spending, roots)
     for table in (history, writes, tombstones, runs, run_items, *of_jobs, *of_roots, counters, catalogs):
         tx.execute(sa.delete(table).where(table.c.catalog_id == catalog_id))
     touch(tx, catalog_id)
@@ -119,6 +125,11 @@ def delete(tx: Connection, catalog_id: int) -> None:
 def get(tx: Connection, catalog_id: int) -> Catalog | None:
     """The catalog, also one that is being deleted; or None."""
     return next(iter(_select(tx, catalogs.c.catalog_id == catalog_id)), None)
+
+
+def get_many(tx: Connection, catalog_ids: Collection[int]) -> list[Catalog]:
+    """Those of these catalogs that there are, by name."""
+    return _select(tx, catalogs.c.catalog_id.in_(catalog_ids)) if catalog_ids else []
 
 
 def by_name(tx: Connection, name: str) -> Catalog | None:
@@ -161,15 +172,20 @@ def insert_root(tx: Connection, root: Root) -> None:
     """Store an approved root. The caller holds `lock_store` and has checked that it overlaps no other."""
     position = tx.scalar(sa.select(sa.func.count()).where(roots.c.catalog_id == root.catalog_id))
     values = {name: getattr(root, name) for name in Root.__dataclass_fields__}
-    values["abilities"] = None if root.abilities is None else dump(root.abilities)
+    values |= {name: _dumped(values[name]) for name in _ROOT_JSON}
     tx.execute(sa.insert(roots).values(values | {"position": position, "created_at": now_ms(tx)}))
     touch(tx, root.catalog_id)
 
 
 def delete_root(tx: Connection, root_id: str) -> None:
     """Remove a root whose items are gone."""
-    for table in (unreached, roots):
+    for table in (unreached, spending, roots):
         tx.execute(sa.delete(table).where(table.c.root_id == root_id))
+
+
+def set_root_budget(tx: Connection, root: Root) -> None:
+    """Store how much may be written below a root, if there is still one."""
+    tx.execute(sa.update(roots).where(roots.c.root_id == root.root_id).values(budget=_dumped(root.budget)))
 
 
 def all_roots(tx: Connection) -> list[Root]:
@@ -203,13 +219,22 @@ def _roots_of(tx: Connection, catalog_ids: Sequence[int]) -> list[Root]:
 
 
 def _catalog(row: Row[Any], its_roots: tuple[Root, ...]) -> Catalog:
-    return Catalog(**dict(row._mapping) | {"policy": json.loads(row.policy), "roots": its_roots})
+    values = dict(row._mapping) | {name: _loaded(getattr(row, name)) for name in _CATALOG_JSON}
+    return Catalog(**values | {"roots": its_roots})
 
 
 def root_from_row(row: Row[Any]) -> Root:
     """The root in a row of its table."""
     values = {name: getattr(row, name) for name in Root.__dataclass_fields__}
-    return Root(**values | {"abilities": None if row.abilities is None else json.loads(row.abilities)})
+    return Root(**values | {name: _loaded(values[name]) for name in _ROOT_JSON})
+
+
+def _dumped(value: Any) -> str | None:
+    return None if value is None else dump(value)
+
+
+def _loaded(text: str | None) -> Any:
+    return None if text is None else json.loads(text)
 
 
 def _values(catalog: Catalog) -> dict[str, Any]:
@@ -217,8 +242,8 @@ def _values(catalog: Catalog) -> dict[str, Any]:
         "name": catalog.name,
         "description": catalog.description,
         "auto_sync": catalog.auto_sync,
-        "policy": dump(catalog.policy),
         "quiet_ms": catalog.quiet_ms,
         "revision": catalog.revision,
         "deleted_at": catalog.deleted_at,
+        **{name: _dumped(getattr(catalog, name)) for name in _CATALOG_JSON},
     }

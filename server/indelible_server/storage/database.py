@@ -40,19 +40,22 @@ class Database:
     """Opens the store's database. Safe for threads; one object a process.
 
     `read` and `write` run `work(tx, …)` in one transaction. `work` may be run several times and must
-    therefore touch nothing but the database. What `write` returned from is on the disk.
+    therefore touch nothing but the database. What `write` returned from is on the disk. `clock` stands in for the
+    database's own, in milliseconds: for tests of what takes a day.
     """
 
-    def __init__(self, url: str, *, lock_dir: str | None = None, pool_size: int = 10) -> None:
+    def __init__(
+        self, url: str, *, lock_dir: str | None = None, pool_size: int = 10, clock: Callable[[], int] | None = None
+    ) -> None:
         self.url = sa.make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         if self.is_sqlite:
             folder = lock_dir or os.path.dirname(os.path.abspath(self.url.database or ""))
             self._lock_path = os.path.join(folder, "write.lock")
-            self._reading = self.engine = _sqlite_engine(self.url, pool_size)
+            self._reading = self.engine = _sqlite_engine(self.url, pool_size).execution_options(indelible_clock=clock)
         else:
             self.url = self.url.set(drivername="postgresql+psycopg")
-            self.engine = _postgres_engine(self.url, pool_size)
+            self.engine = _postgres_engine(self.url, pool_size).execution_options(indelible_clock=clock)
             self._reading = self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         self.wakeups: Wakeups = wakeups_for(self.url)
 
@@ -164,6 +167,9 @@ def insert_into(tx: Connection, table: sa.Table) -> Any:
 
 def now_ms(tx: Connection) -> int:
     """The database's clock, the one that leases and due times are judged by. One host has one clock on SQLite."""
+    clock: Callable[[], int] | None = tx.get_execution_options().get("indelible_clock")
+    if clock is not None:
+        return clock()
     if tx.dialect.name == "sqlite":
         return time.time_ns() // 1_000_000
     return int(tx.scalar(sa.text("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint")) or 0)

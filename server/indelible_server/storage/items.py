@@ -126,6 +126,19 @@ def first_unsynced(tx: Connection, catalog_id: int, limit: int) -> list[int]:
     return list(tx.scalars(query.order_by(items.c.due_at, items.c.item_id).limit(limit)))
 
 
+def unsynced_paths(tx: Connection, catalog_id: int) -> list[tuple[str, int]]:
+    """Path and id of all items that are not synchronized, in this order."""
+    query = sa.select(items.c.path, items.c.item_id).where(*_where(catalog_id, SavedSearch.UNSYNCED, "", ""))
+    return sorted((path, item_id) for path, item_id in tx.execute(query))
+
+
+def paths_of(tx: Connection, catalog_id: int, ids: Sequence[int]) -> list[tuple[str, int]]:
+    """Path and id of these items, in this order."""
+    columns = sa.select(items.c.path, items.c.item_id).where(items.c.catalog_id == catalog_id)
+    found = (tx.execute(columns.where(items.c.item_id.in_(part))) for part in parts(ids))
+    return sorted((path, item_id) for rows in found for path, item_id in rows)
+
+
 def selected_ids(tx: Connection, catalog_id: int, selection: Selection) -> list[int]:
     """The ids of the items that a selection matches now, in ascending order."""
     if selection.ids:

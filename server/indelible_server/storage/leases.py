@@ -5,7 +5,7 @@ A lease fences the acknowledgement, not the file: what keeps a late writer from 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -31,10 +31,23 @@ class Claim:
     run_id: str | None
     job_id: str | None = None
     """The undo that it was claimed for; None: to be written."""
+    until: int | None = None
+    """When the catalog's schedule shuts: nothing is begun after it. None: it does not."""
 
 
-def claim_due(tx: Connection, catalog_id: int, writer_id: str, run: Run | None, limit: int) -> list[Claim]:
-    """Lease up to `limit` items that may be written now: of the run, or by auto-sync where `run` is None."""
+def claim_due(
+    tx: Connection,
+    catalog_id: int,
+    writer_id: str,
+    run: Run | None,
+    limit: int,
+    *,
+    not_below: Collection[str] = (),
+) -> list[Claim]:
+    """Lease up to `limit` items that may be written now: of the run, or by auto-sync where `run` is None.
+
+    Those below the roots `not_below` are left for later.
+    """
     now = now_ms(tx)
     if run is not None:
         may_be_written = sa.and_(members(run), sa.or_(items.c.state == int(ItemState.PENDING), items.c.due_at <= now))
@@ -47,6 +60,8 @@ def claim_due(tx: Connection, catalog_id: int, writer_id: str, run: Run | None, 
         .order_by(items.c.due_at)
         .limit(limit)
     )
+    if not_below:
+        query = query.where(items.c.root_id.not_in(not_below))
     return _lease(tx, catalog_id, writer_id, query, None if run is None else run.run_id)
 
 
@@ -149,8 +164,11 @@ def is_valid(tx: Connection, claim: Claim) -> bool:
 
 
 def may_begin(tx: Connection, claim: Claim) -> bool:
-    """Whether the claim's lease still stands, the catalog's switch or a run still wants writes, and nobody holds it."""
-    return tx.scalar(_MAY_BEGIN, _named(tx, claim)) is not None
+    """Whether the claim's lease still stands, its catalog's switch or a run still wants writes, nobody holds it, and
+    its time is not over.
+    """
+    named = _named(tx, claim)
+    return (claim.until is None or named["now"] < claim.until) and tx.scalar(_MAY_BEGIN, named) is not None
 
 
 def _named(tx: Connection, claim: Claim) -> dict[str, Any]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Connection, Row
 
 from .database import now_ms, touch
+from .item import ItemState, dump
 from .parts import parts
 from .tables import items, roots, run_items, runs
 
@@ -20,6 +24,9 @@ RUNNING, SUSPENDED, COMPLETED, CANCELLED, GAVE_UP = (
     "CANCELLED",
     "GAVE_UP",
 )
+_COUNTED = ("done", "failed", "conflicted", "skipped")
+# How far back a run's present speed looks.
+RATE_MS = 10_000
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,9 @@ class Run:
     conflicted: int = 0
     skipped: int = 0
     bytes_written: int = 0
+    outside_window: bool = False
+    reasons: dict[str, int] = field(default_factory=dict)
+    rate: float | None = None
     started_at: int = 0
     progressed_at: int = 0
     ended_at: int | None = None
@@ -53,7 +63,7 @@ class Run:
 def insert(tx: Connection, run: Run, frozen: Sequence[int] = ()) -> Run:
     """Store a new run; `frozen` are its members if it has a selection."""
     now = now_ms(tx)
-    values = {name: getattr(run, name) for name in Run.__dataclass_fields__}
+    values = {name: getattr(run, name) for name in Run.__dataclass_fields__} | {"reasons": dump(run.reasons)}
     row = tx.execute(sa.insert(runs).values(values | {"started_at": now, "progressed_at": now}).returning(runs)).one()
     for some in parts(frozen):
         rows = [{"catalog_id": run.catalog_id, "run_id": run.run_id, "item_id": item_id} for item_id in some]
@@ -104,6 +114,13 @@ def count_left(tx: Connection, run: Run) -> dict[int, int]:
     return {int(state): int(number) for state, number in tx.execute(query.group_by(items.c.state))}
 
 
+def failures_left(tx: Connection, run: Run) -> dict[str, int]:
+    """Why those of the members that are not counted have failed."""
+    failed = sa.and_(items.c.catalog_id == run.catalog_id, items.c.state == int(ItemState.FAILED), members(run))
+    query = sa.select(items.c.failure, sa.func.count()).where(failed).group_by(items.c.failure)
+    return {str(reason): int(number) for reason, number in tx.execute(query)}
+
+
 def unsynced_among(tx: Connection, catalog_id: int, ids: Sequence[int]) -> list[int]:
     """Those of these items that are unsynced."""
     wanted = sa.and_(items.c.catalog_id == catalog_id, items.c.unsynced_since.is_not(None))
@@ -111,12 +128,15 @@ def unsynced_among(tx: Connection, catalog_id: int, ids: Sequence[int]) -> list[
     return sorted(item_id for some in found for item_id in some)
 
 
-def add(tx: Connection, run: Run, **deltas: int) -> Run:
-    """Add to a run's counts."""
+def add(tx: Connection, run: Run, reasons: Mapping[str, int] | None = None, **deltas: int) -> Run:
+    """Add to a run's counts, and to those of its failures by reason. The caller holds the catalog's lock."""
+    now = now_ms(tx)
     values: dict[str, Any] = {name: runs.c[name] + delta for name, delta in deltas.items()}
-    row = tx.execute(
-        sa.update(runs).where(*_key(run)).values(values | {"progressed_at": now_ms(tx)}).returning(runs)
-    ).one()
+    number = sum(delta for name, delta in deltas.items() if name in _COUNTED)
+    values |= {"progressed_at": now, "rate": _new_rate(run, number, now)}
+    if reasons:
+        values["reasons"] = dump(dict(Counter(run.reasons) + Counter(reasons)))
+    row = tx.execute(sa.update(runs).where(*_key(run)).values(values).returning(runs)).one()
     touch(tx, run.catalog_id)
     return _run(row)
 
@@ -130,6 +150,13 @@ def set_state(tx: Connection, run: Run, state: str) -> Run:
         tx.execute(
             sa.delete(run_items).where(run_items.c.catalog_id == run.catalog_id, run_items.c.run_id == run.run_id)
         )
+    touch(tx, run.catalog_id)
+    return _run(row)
+
+
+def free_of_window(tx: Connection, run: Run) -> Run:
+    """Let a run write whatever the schedule says."""
+    row = tx.execute(sa.update(runs).where(*_key(run)).values(outside_window=True).returning(runs)).one()
     touch(tx, run.catalog_id)
     return _run(row)
 
@@ -164,9 +191,17 @@ def count(tx: Connection, catalog_id: int) -> int:
     return int(tx.scalar(sa.select(sa.func.count()).where(runs.c.catalog_id == catalog_id)) or 0)
 
 
+def _new_rate(run: Run, number: int, now: int) -> float:
+    """Items a second, as they went in the last while: what is older counts for less and less."""
+    since = max(now - run.progressed_at, 1)
+    present = number * 1000 / since
+    weight = 1.0 if run.rate is None else -math.expm1(-since / RATE_MS)
+    return (run.rate or 0.0) * (1 - weight) + present * weight
+
+
 def _key(run: Run) -> tuple[ColumnElement[bool], ...]:
     return runs.c.catalog_id == run.catalog_id, runs.c.run_id == run.run_id
 
 
 def _run(row: Row[Any]) -> Run:
-    return Run(**dict(row._mapping))
+    return Run(**dict(row._mapping) | {"reasons": json.loads(row.reasons or "{}")})

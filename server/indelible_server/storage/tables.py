@@ -10,6 +10,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Float,
     Index,
     Integer,
     LargeBinary,
@@ -52,6 +53,8 @@ catalogs = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("deleted_at", BigInteger, comment="being removed, part by part; its name is free again"),
+    Column("schedule", Text, comment="when files may be written, JSON; null: at any time"),
+    Column("budget", Text, comment="how much may be written, JSON; null: no limit"),
     # No number is ever given twice: an old id must not come to mean another catalog.
     sqlite_autoincrement=True,
 )
@@ -92,6 +95,7 @@ roots = Table(
     Column("offline_since", BigInteger),
     Column("created_at", BigInteger, nullable=False),
     Column("abilities", Text, comment="what its storage could do when it was approved, JSON; null: not tried"),
+    Column("budget", Text, comment="how much may be written below it, JSON; null: no limit"),
 )
 
 items = Table(
@@ -257,6 +261,15 @@ runs = Table(
     Column("started_at", BigInteger, nullable=False),
     Column("progressed_at", BigInteger, nullable=False),
     Column("ended_at", BigInteger),
+    Column(
+        "outside_window",
+        Boolean,
+        nullable=False,
+        server_default=text("false"),
+        comment="the catalog's schedule does not stop it",
+    ),
+    Column("reasons", Text, comment="its failures, counted by reason, JSON; null: none"),
+    Column("rate", Float, comment="items a second in the last while; null: not known"),
 )
 # One run a catalog: a second StartSync is given the first.
 Index(
@@ -265,6 +278,15 @@ Index(
     unique=True,
     sqlite_where=text("ended_at IS NULL"),
     postgresql_where=text("ended_at IS NULL"),
+)
+
+spending = Table(
+    "spending",
+    metadata,
+    Column("catalog_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("root_id", String(32), primary_key=True, comment="empty: the budget of the catalog as a whole"),
+    Column("kind", Text, primary_key=True, comment="items, bytes"),
+    Column("earned_at", BigInteger, nullable=False, comment="when all that was spent of the budget is earned again"),
 )
 
 run_items = Table(

@@ -141,6 +141,12 @@ def expire_beyond(tx: Connection, catalog_id: int, item_ids: Sequence[int]) -> N
         tx.execute(sa.delete(writes).where(of_items, writes.c.write_id.in_(forgotten)))
 
 
+def any_of(tx: Connection, catalog_id: int) -> bool:
+    """Whether any file of the catalog was ever written; of each item the last write is always kept."""
+    query = sa.select(writes.c.intent_id).where(writes.c.catalog_id == catalog_id)
+    return tx.execute(query.limit(1)).first() is not None
+
+
 def some_items(tx: Connection, after: tuple[int, int], limit: int) -> list[tuple[int, int]]:
     """The next items, by catalog and id, of which writes are on record."""
     key = sa.tuple_(writes.c.catalog_id, writes.c.item_id)

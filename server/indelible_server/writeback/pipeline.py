@@ -9,29 +9,25 @@ from dataclasses import replace
 import structlog
 from sqlalchemy import Connection
 
-from ..domain import old_copies, policies, undo_jobs
-from ..domain.outcomes import Failed, GivenBack, Outcome, acknowledge
+from ..domain import budgets, policies, undo_jobs
+from ..domain.outcomes import Failed, GivenBack, Outcome, Verified, acknowledge
 from ..files.apply import apply
 from ..files.fencing import fence
-from ..files.plan import Plan
-from ..files.planning import plan as make_plan
 from ..files.policy import Policy
 from ..files.port import Root
 from ..files.problems import Changed, FileProblem, LeaseLost, Reason
-from ..files.reading import read, verify
+from ..files.reading import verify
 from ..files.settle import Outcome as Settled
 from ..files.settle import settle
-from ..files.survey import alike
 from ..files.tags import Tags
 from ..roots import Roots
-from ..storage import catalogs, hosts, intents, items, leases, writes
+from ..storage import catalogs, hosts, intents, items, leases
 from ..storage.catalogs import Catalog
 from ..storage.database import Database
 from ..storage.intents import Intent, Late
-from ..storage.item import Item
 from ..storage.leases import Claim
-from ..storage.writes import WRITES_KEPT
 from .planned import Planned
+from .planner import Planner
 from .undoing import plan_undo
 
 log = structlog.get_logger("writeback")
@@ -89,7 +85,7 @@ class Pipeline:
                 log.warning("root is out of reach", root=its_root.root_id, message=str(problem))
                 self.database.write(hosts.note_reach, self._host_id, its_root, reached=False)
                 outcomes = [GivenBack(claim) for claim in mine]
-            self.database.write(acknowledge, catalog.catalog_id, outcomes)
+            self.database.write(_put_on_record, catalog, its_root, outcomes)
 
 
 class AtRoot:
@@ -102,6 +98,7 @@ class AtRoot:
         self._its_root = its_root
         self._root = root
         self._policy: Policy = policies.engine_policy(catalog)
+        self._planner = Planner(pipeline.database, root, self._policy)
 
     def write(self, claims: Sequence[Claim]) -> list[Outcome]:
         """Plan all, commit the intents of all together, then write one after the other."""
@@ -143,26 +140,9 @@ class AtRoot:
             return self._failed(claim, problem)
 
     def _plan(self, claim: Claim) -> Planned | Outcome:
-        item = claim.item
-        plan = self._made(item, item.homes)
-        if plan.taken_in or plan.conflicts:
-            base = self._base(item)
-            plan = self._made(item, base) if base != item.homes else plan
+        plan = self._planner.plan(claim.item)
         planned = Planned.make(claim, plan)
         return planned.conflicted(verify(self._root, plan, self._policy)) if plan.held else planned
-
-    def _made(self, item: Item, base: Mapping[str, Tags]) -> Plan:
-        stale, sidecar = item.stale, item.sidecar
-        return make_plan(
-            self._root, item.key, base=base, stale=stale, ours=item.tags, policy=self._policy, sidecar=sidecar
-        )
-
-    def _base(self, item: Item) -> dict[str, Tags]:
-        """What those have started from who have changed the files: our writes, unless an old copy was saved again."""
-        written = self._database.read(writes.of_items, item.catalog_id, [item.item_id])[item.item_id]
-        base = alike(item.homes, item.stale)
-        reading = read(self._root, item.key, self._policy, base=base, sidecar=item.sidecar)
-        return old_copies.set_aside(item, reading, written[:WRITES_KEPT])[0]
 
     def _carry_out(self, planned: Planned) -> Outcome:
         claim = planned.claim
@@ -257,6 +237,12 @@ class AtRoot:
             # The root is there: it is this file's trouble, and must not stop the others.
             reason, transient = Reason.IO_ERROR, True
         return Failed(claim, reason, problem.message, transient, untouched, foreign)
+
+
+def _put_on_record(tx: Connection, catalog: Catalog, its_root: catalogs.Root, outcomes: Sequence[Outcome]) -> None:
+    acknowledge(tx, catalog.catalog_id, outcomes)
+    written = sum(outcome.bytes_written for outcome in outcomes if isinstance(outcome, Verified))
+    budgets.spend(tx, catalog, its_root.root_id, items=0, size=written)
 
 
 def _intend(tx: Connection, planned: Sequence[Planned]) -> set[str]:

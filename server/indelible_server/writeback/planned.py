@@ -51,7 +51,7 @@ class Planned:
         taken_in = {name: [ours.get(name), plan.tags.get(name)] for name in sorted(plan.taken_in) if not undoing}
         overruled = () if plan.held else plan.conflicts
         replaced = {each.field: [each.theirs, each.ours] for each in overruled if each.field not in plan.taken_in}
-        changes = _changes(plan) if changes is None else changes
+        changes = changes_of(plan) if changes is None else changes
         expected = _to_json(plan, taken_in, replaced, changes, undoing)
         ids = [new_id() for _ in plan.files]
         files = tuple(replace(file, temp=temp_name(intent_id)) for file, intent_id in zip(plan.files, ids, strict=True))
@@ -149,7 +149,7 @@ def fold(target: bytes) -> bytes:
         return target
 
 
-def _changes(plan: Plan) -> dict[str, list[Any]]:
+def changes_of(plan: Plan) -> dict[str, list[Any]]:
     """The fields that are written, with what the item's files say before and after; the sidecar's values come first."""
     before: Tags = {}
     for held in reversed(plan.found.values()):

@@ -10,26 +10,23 @@ from __future__ import annotations
 
 import argparse
 import os
-import random
 from collections.abc import Callable, Sequence
 
 import structlog
-from sqlalchemy import Connection
 
 from ..config import load_settings
-from ..domain import undo_jobs
+from ..domain import claiming, undo_jobs
 from ..errors import Unavailable
 from ..logs import configure_logging
 from ..processes import Parent, be_child, limit_cpu
 from ..roots import Roots
-from ..storage import catalogs, leases, runs
+from ..storage import catalogs, leases
 from ..storage.catalogs import Catalog
-from ..storage.database import Database, now_ms
+from ..storage.database import Database
 from ..storage.leases import Claim
 from .pipeline import Pipeline
 
 BATCH = 32
-POLL_S = 1.0
 LATER_S = 0.5
 # For one file, and far more than any good one takes.
 CPU_S = 60
@@ -54,7 +51,7 @@ class Writer:
                 self._drop_left_behind()
                 if not self._work():
                     self._parent.say("idle")
-                    self._parent.wait(self._database.read(_seconds_to_next))
+                    self._parent.wait(self._database.read(claiming.seconds_to_next))
             except Unavailable as error:
                 log.info("waiting for the database", message=error.message)
                 self._left_behind = True
@@ -74,8 +71,8 @@ class Writer:
             claims = self._database.write(undo_jobs.claim, job.job_id, self._writer_id, BATCH)
             if claims:
                 return self._do(claims, self._pipeline.undo)
-        for catalog_id in self._database.read(_with_work, self._writer_id):
-            claims = self._database.write(_claim, catalog_id, self._writer_id)
+        for catalog_id in self._database.read(claiming.catalogs_with_work, self._writer_id):
+            claims = self._database.write(claiming.claim, catalog_id, self._writer_id, BATCH)
             if claims:
                 return self._do(claims, self._pipeline.write)
         return False
@@ -89,29 +86,6 @@ class Writer:
     def _begin(self, claim: Claim) -> None:
         limit_cpu(CPU_S)
         self._parent.say(f"item {claim.item.catalog_id} {claim.item.item_id} {claim.token}")
-
-
-def _with_work(tx: Connection, writer_id: str) -> list[int]:
-    """The catalogs with something to write: those with a run first, otherwise in a fair order."""
-    found = leases.catalogs_with_work(tx, writer_id)
-    random.shuffle(found)
-    return [catalog_id for catalog_id, _ in sorted(found, key=lambda each: not each[1])]
-
-
-def _claim(tx: Connection, catalog_id: int, writer_id: str) -> list[Claim]:
-    run = runs.active(tx, catalog_id)
-    claims = []
-    if run is not None and run.state == runs.RUNNING:
-        claims = leases.claim_due(tx, catalog_id, writer_id, run, BATCH)
-    catalog = None if claims else catalogs.get(tx, catalog_id)
-    if catalog is not None and catalog.auto_sync:
-        claims = leases.claim_due(tx, catalog_id, writer_id, None, BATCH)
-    return claims
-
-
-def _seconds_to_next(tx: Connection) -> float:
-    due_at = leases.next_due(tx)
-    return POLL_S if due_at is None else min(max((due_at - now_ms(tx)) / 1000, 0.001), POLL_S)
 
 
 def main() -> None:

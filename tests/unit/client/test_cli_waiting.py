@@ -2,6 +2,7 @@
 
 import json
 import signal
+from typing import Any
 
 import pytest
 from indelible.v1 import (
@@ -124,6 +125,15 @@ def test_a_run_that_is_waited_for_ends_by_how_it_ended(
     assert [each["state"] for each in ended.objects] == [sync_pb2.RunState.Name(state)]
 
 
+def give_switch(server: FakeServer, on: sync_pb2.SyncStatus, **before: Any) -> None:
+    """A catalog whose auto-sync is turned on."""
+    paused = sync_pb2.SyncStatus(auto_sync=sync_pb2.AUTO_SYNC_PAUSED, unsynced_items=9, **before)
+    server.gives(
+        GetSyncStatus=sync_service_pb2.GetSyncStatusResponse(status=paused),
+        SetAutoSync=sync_service_pb2.SetAutoSyncResponse(status=on),
+    )
+
+
 @pytest.mark.parametrize(
     ("last", "exit_code"),
     [({}, 0), ({"unsynced_items": 2, "held_items": 2}, 0), ({"unsynced_items": 1, "failed_items": 1}, 1)],
@@ -134,7 +144,7 @@ def test_on_with_wait_ends_when_nothing_is_due_any_more(
     common = {"catalog_id": "3", "auto_sync": sync_pb2.AUTO_SYNC_ON}
     first = sync_pb2.SyncStatus(unsynced_items=9, in_flight_items=2, **common)
     flying = sync_pb2.SyncStatus(in_flight_items=1, **common)
-    server.gives(SetAutoSync=sync_service_pb2.SetAutoSyncResponse(status=first))
+    give_switch(server, first)
     server.answers["WatchSyncStatus"] = Feed(
         *(
             sync_service_pb2.WatchSyncStatusResponse(status=each)
@@ -152,12 +162,54 @@ def test_on_with_wait_ends_when_nothing_is_due_any_more(
 def test_on_with_wait_does_not_wait_for_ever_when_someone_pauses(server: FakeServer, indelible: Indelible) -> None:
     on = sync_pb2.SyncStatus(catalog_id="3", auto_sync=sync_pb2.AUTO_SYNC_ON, unsynced_items=9)
     paused = sync_pb2.SyncStatus(catalog_id="3", auto_sync=sync_pb2.AUTO_SYNC_PAUSED, unsynced_items=9)
-    server.gives(SetAutoSync=sync_service_pb2.SetAutoSyncResponse(status=on))
+    give_switch(server, on)
     server.answers["WatchSyncStatus"] = Feed(
         *(sync_service_pb2.WatchSyncStatusResponse(status=each) for each in (on, paused))
     )
 
     assert indelible("sync", "on", "Archive", "--wait").exit_code == 1
+
+
+SUMMARY = sync_service_pb2.SummarizeWriteResponse(
+    looked_at_items=9,
+    total_items=9,
+    done=True,
+    writes=[
+        sync_service_pb2.WriteSum(
+            format="JPEG", method=sync_pb2.WRITE_METHOD_REPLACE, items=7, bytes_to_write=5 * 1024**2
+        )
+    ],
+    bytes_to_write=5 * 1024**2,
+    failures=[sync_pb2.FailureCount(reason=sync_pb2.FAILURE_REASON_MISSING, items=1)],
+    notes=[sync_service_pb2.NoteCount(note="held: checked out", items=1)],
+)
+
+
+def test_before_the_first_write_it_is_shown_what_will_be(server: FakeServer, indelible: Indelible) -> None:
+    give_switch(server, sync_pb2.SyncStatus(auto_sync=sync_pb2.AUTO_SYNC_ON), never_written=True)
+    server.answers["SummarizeWrite"] = Feed(sync_service_pb2.SummarizeWriteResponse(total_items=9), SUMMARY)
+
+    ended = indelible("sync", "on", "Archive")
+
+    assert ended.exit_code == 0
+    for line in (
+        "5.0 MiB would be written for 9 items:",
+        "7 items, JPEG: replace (5.0 MiB)",
+        "1 item can't be written: missing",
+        "1 item would be left: held: checked out",
+    ):
+        assert line in ended.stdout
+
+
+@pytest.mark.parametrize(("options", "before"), [(("--yes",), {"never_written": True}), ((), {})])
+def test_it_is_not_shown_again_or_when_nobody_wants_it(
+    server: FakeServer, indelible: Indelible, options: tuple[str, ...], before: dict[str, bool]
+) -> None:
+    give_switch(server, sync_pb2.SyncStatus(auto_sync=sync_pb2.AUTO_SYNC_ON), **before)
+
+    assert indelible("sync", "on", "Archive", *options).exit_code == 0
+
+    assert not server.named("SummarizeWrite")
 
 
 def test_ctrl_c_ends_the_wait_and_not_the_work(server: FakeServer) -> None:

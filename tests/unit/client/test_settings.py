@@ -40,6 +40,7 @@ from indelible_client.settings import change
         ),
         ("schedule.time_zone=Europe/Rome", "schedule", 'schedule { time_zone: "Europe/Rome" }'),
         ("budget.items_per_minute=60", "budget", "budget { items_per_minute: 60 }"),
+        ("budget.bytes_per_second=20M", "budget", "budget { bytes_per_second: 20000000 }"),
     ],
 )
 def test_a_setting_becomes_its_field_and_its_mask(assignment: str, field: str, expected: str) -> None:
@@ -58,6 +59,14 @@ def test_a_root_is_removed_by_its_id() -> None:
     assert [root.id for root in catalog.roots] == ["77c0"]
 
 
+def test_a_root_has_a_budget_of_its_own() -> None:
+    catalog = catalog_pb2.Catalog(roots=[catalog_pb2.Root(id="9b1d"), catalog_pb2.Root(id="77c0")])
+
+    assert change(catalog, "root.77c0.items_per_minute=60") == "roots"
+
+    assert [root.budget.items_per_minute for root in catalog.roots] == [0, 60]
+
+
 @pytest.mark.parametrize(
     ("assignment", "words"),
     [
@@ -68,6 +77,8 @@ def test_a_root_is_removed_by_its_id() -> None:
         ("policy.conflicts=me", "catalog_wins, file_wins, hold"),
         ("policy.preserve_mtime=1", "true or false"),
         ("budget.items_per_minute=-1", "whole number"),
+        ("budget.bytes_per_second=fast", "like 500k, 20M or 1G"),
+        ("root.9b1d.bytes_per_second=20M", "of roots there are none"),
         ("root=-9b1d", r"\+PATH"),
         ("schedule=at night", "mon-fri 22:00-06:00"),
         ("schedule=someday 10:00-11:00", "a day is one of"),
