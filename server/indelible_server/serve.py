@@ -18,7 +18,7 @@ import structlog
 from .config import Settings, WrongSetting
 from .domain.changes import finish_changes
 from .domain.conflicts import follow_policies
-from .domain.retention import WriteRetention
+from .domain.retention import Retention
 from .errors import Unavailable
 from .library.runner import JobRunner
 from .processes import wait_for_orphans
@@ -150,7 +150,7 @@ def _store_privately(path: str, text: str) -> None:
 
 async def _keep_house(app: App) -> None:
     """Carry on what a crash, or a database that went away, interrupted: edits, deletions, decisions; tidy up."""
-    retention = WriteRetention(app.database)
+    retention = Retention(app.database)
     while True:
         try:
             await app.long(retention.step)

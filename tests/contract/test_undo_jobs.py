@@ -9,7 +9,7 @@ from indelible_server.domain import jobs as job_rules
 from indelible_server.domain import runs as run_rules
 from indelible_server.domain import sync, undo_jobs
 from indelible_server.domain.outcomes import Failed, GivenBack
-from indelible_server.domain.retention import WriteRetention
+from indelible_server.domain.retention import Retention
 from indelible_server.domain.undo import PassedOver
 from indelible_server.errors import FailedPrecondition, InvalidArgument, NotFound
 from indelible_server.storage import intents, jobs, leases, writes
@@ -249,7 +249,7 @@ def test_after_ninety_days_all_writes_but_the_last_go(
         write_title(database, catalog, item, removed, text=text)
     write_title(database, catalog, once, text="one")
     edits.work_off(database, item_rules.removal, catalog, Selection(ids=(removed.item_id,)))
-    chore = WriteRetention(database)
+    chore = Retention(database)
     assert [chore.step() for _ in range(4)] == [0, 0, 0, 0]
     aged = sa.update(write_rows).values(at=write_rows.c.at - 91 * DAY_MS)
     database.write(lambda tx: tx.execute(aged))

@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from indelible.v1 import (
     catalog_service_pb2,
     item_service_pb2,
     job_service_pb2,
+    sync_pb2,
     sync_service_pb2,
 )
 from indelible.v1.admin_service_pb2_grpc import AdminServiceStub
@@ -73,6 +75,32 @@ def test_a_call_without_the_right_token_is_unauthenticated(sqlite_server: Runnin
 def test_every_kind_of_call_is_refused_without_a_token(sqlite_server: RunningServer, rpc: Rpc) -> None:
     with refused("UNAUTHENTICATED"):
         rpc.on(sqlite_server.stubs(token="").channel)(rpc.request())
+
+
+def watching(stubs: Any, token: str) -> Any:
+    """A stream of the status of all catalogs, that has begun."""
+    request = sync_service_pb2.WatchSyncStatusRequest()
+    stream = stubs.sync.WatchSyncStatus(request, metadata=[("authorization", f"Bearer {token}")], timeout=30)
+    next(stream)
+    return stream
+
+
+def test_a_stream_ends_with_its_token_and_others_go_on(
+    sqlite_server: RunningServer, make_token: MakeToken, tmp_path: Path
+) -> None:
+    client = Client(sqlite_server.stubs())
+    client.create("Watched")
+    stubs = sqlite_server.stubs(token="")
+    expiring = watching(stubs, make_token("viewer", expires_at=int(time.time() * 1000) + 500))
+    lasting = watching(stubs, make_token("viewer"))
+
+    with refused("UNAUTHENTICATED"):
+        for _ in expiring:
+            pass
+
+    client.switch("Watched", on=True)
+    assert next(lasting).status.auto_sync == sync_pb2.AUTO_SYNC_ON
+    lasting.cancel()
 
 
 @pytest.mark.parametrize("times", [{"expires_at": 1}, {"revoked_at": 1}], ids=["expired", "revoked"])

@@ -2,24 +2,47 @@
 
 from __future__ import annotations
 
-from ..storage import writes
+from sqlalchemy import Connection
+
+from ..storage import catalogs, history, tombstones, writes
 from ..storage.database import Database
 
 ITEMS_A_STEP = 500
 
 
-class WriteRetention:
-    """Walks over all items with writes on record, again and again, and takes off what is past retention."""
+class Retention:
+    """Walks over all that is kept for a time, again and again, and takes off what is past it."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._after = (0, 0)
+        self._after_write = (0, 0)
+        self._after_entry = (0, 0)
 
     def step(self) -> int:
-        """Look at the next items; returns how many rows went. The last write of an item stays."""
-        keys = self._database.read(writes.some_items, self._after, ITEMS_A_STEP)
-        self._after = keys[-1] if len(keys) == ITEMS_A_STEP else (0, 0)
+        """Look at the next of everything; returns how many rows went."""
+        return self._writes() + self._history() + self._tombstones()
+
+    def _writes(self) -> int:
+        """The last write of an item stays."""
+        keys = self._database.read(writes.some_items, self._after_write, ITEMS_A_STEP)
+        self._after_write = keys[-1] if len(keys) == ITEMS_A_STEP else (0, 0)
         gone = self._database.read(writes.outdated, keys) if keys else []
         if gone:
             self._database.write(writes.delete, keys, gone)
         return len(gone)
+
+    def _history(self) -> int:
+        keys = self._database.read(history.some_items, self._after_entry, ITEMS_A_STEP)
+        self._after_entry = keys[-1] if len(keys) == ITEMS_A_STEP else (0, 0)
+        gone = self._database.read(history.outdated, keys) if keys else []
+        if gone:
+            self._database.write(history.delete, gone)
+        return len(gone)
+
+    def _tombstones(self) -> int:
+        return sum(self._database.write(_compact, each) for each in self._database.read(tombstones.outdated))
+
+
+def _compact(tx: Connection, catalog_id: int) -> int:
+    catalogs.lock(tx, catalog_id)
+    return tombstones.compact(tx, catalog_id, ITEMS_A_STEP)

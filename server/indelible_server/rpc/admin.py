@@ -9,12 +9,13 @@ from indelible.v1 import admin_pb2, admin_service_pb2, admin_service_pb2_grpc
 from sqlalchemy import Connection
 
 from ..domain.edits import EDITS_A_CALL
-from ..storage import catalogs, migrate, requests, writers, writes
+from ..storage import catalogs, migrate, requests, tombstones, writers, writes
 from ..storage.writers import Writer
 from . import paging
 from .app import App
 from .convert import how_long, when, writer_message
 from .selections import IDS_LIMIT
+from .streams import STREAMS_A_PRINCIPAL
 from .wrapper import Context
 
 MESSAGE_BYTES = 4 * 1024 * 1024
@@ -68,10 +69,12 @@ def _info(tx: Connection, is_sqlite: bool, started_at: int) -> admin_pb2.ServerI
             max_page_size=paging.PAGE_LIMIT,
             max_selection_ids=IDS_LIMIT,
             max_edits=EDITS_A_CALL,
+            max_streams=STREAMS_A_PRINCIPAL,
         ),
         retention=admin_pb2.Retention(
             history_writes=writes.WRITES_KEPT,
             history=how_long(writes.KEPT_MS),
+            removed_items=how_long(tombstones.KEPT_MS),
             request_ids=how_long(requests.KEPT_MS),
         ),
     )

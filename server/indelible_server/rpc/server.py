@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import ssl
 from collections.abc import Sequence
@@ -67,7 +68,10 @@ class Server:
 
     def __init__(self, app: App, settings: Settings) -> None:
         self._app = app
-        self._server = grpc.aio.server(interceptors=[Wrapper(app.authenticate)], options=OPTIONS)
+        wrapper = Wrapper(app.authenticate)
+        self._streams = wrapper.streams
+        self._watching: asyncio.Task[None] | None = None
+        self._server = grpc.aio.server(interceptors=[wrapper], options=OPTIONS)
         self._health = health.aio.HealthServicer()
         add_AdminServiceServicer_to_server(AdminService(app), self._server)
         add_CatalogServiceServicer_to_server(CatalogService(app), self._server)
@@ -85,12 +89,15 @@ class Server:
     async def start(self) -> None:
         """Begin to answer."""
         await self._server.start()
+        self._watching = asyncio.create_task(self._streams.end_those_without_a_token())
         await self._set_health(health_pb2.HealthCheckResponse.SERVING)
 
     async def stop(self, grace: float) -> None:
         """Say that we stop, end streams so that clients resume elsewhere, let running calls end."""
         await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
         self._app.hub.stop()
+        if self._watching is not None:
+            self._watching.cancel()
         await self._server.stop(grace)
 
     async def _set_health(self, status: health_pb2.HealthCheckResponse.ServingStatus) -> None:

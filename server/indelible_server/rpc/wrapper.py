@@ -7,8 +7,9 @@ the handler sees the request; the error map is outermost, so that a refusal is r
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -22,12 +23,12 @@ from ..errors import IndelibleError, Unauthenticated
 from ..storage.ids import new_id
 from .access import required_role
 from .status import DETAILS, NotYetAvailable, describe, internal
+from .streams import Authenticate, OpenStreams, Stream
 from .undecodable import Undecodable, lenient
 
 log = structlog.get_logger("rpc")
 
 Context = grpc.aio.ServicerContext[Any, Any]
-Authenticate = Callable[[str], Awaitable[Principal]]
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class Wrapper(grpc.aio.ServerInterceptor):
 
     def __init__(self, authenticate: Authenticate) -> None:
         self._authenticate = authenticate
+        self.streams = OpenStreams(authenticate)
 
     async def intercept_service(self, continuation: Any, details: grpc.HandlerCallDetails) -> Any:
         """Give gRPC the wrapped handler of a call."""
@@ -90,27 +92,32 @@ class Wrapper(grpc.aio.ServerInterceptor):
     def _streamed(self, method: str, handle: Any) -> Any:
         async def wrapped(request: Any, context: Context) -> AsyncIterator[Any]:
             watch = _Stopwatch(method)
+            stream: Stream | None = None
             try:
-                await self._enter(method, watch.request_id, request, context)
-                answers = handle(request, context)
-                if asyncio.iscoroutine(answers):  # the health service writes its answers itself
-                    await answers
-                    return
-                async for answer in answers:
-                    yield answer
+                entered = await self._enter(method, watch.request_id, request, context)
+                with contextlib.nullcontext() if entered is None else self.streams.opened(*entered) as stream:
+                    answers = handle(request, context)
+                    if asyncio.iscoroutine(answers):  # the health service writes its answers itself
+                        await answers
+                        return
+                    async for answer in answers:
+                        yield answer
             except GeneratorExit:
                 raise
             except BaseException as error:
-                await watch.refuse(error, context)
+                await watch.refuse(error if stream is None else stream.cause(error), context)
             watch.done()
 
         return wrapped
 
-    async def _enter(self, method: str, request_id: str, request: Any, context: Context) -> None:
+    async def _enter(
+        self, method: str, request_id: str, request: Any, context: Context
+    ) -> tuple[Principal, str] | None:
+        """Let a call in, or refuse it; returns the caller and its secret, None for a call that is open to all."""
         metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
         role = required_role(method)
         if role is None:
-            return
+            return None
         scheme, _, secret = metadata.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not secret:
             raise Unauthenticated(
@@ -122,6 +129,7 @@ class Wrapper(grpc.aio.ServerInterceptor):
         principal.require(role)
         if isinstance(request, Undecodable):
             raise request.error
+        return principal, secret.strip()
 
 
 class _Stopwatch:

@@ -10,9 +10,14 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from .tables import history
+from .database import now_ms
+from .parts import parts
+from .tables import history, items
 
 UNDO = "UNDO"
+# Of an item these many entries stay however old they are, and all that are younger.
+ENTRIES_KEPT = 10
+KEPT_MS = 90 * 24 * 3600 * 1000
 
 
 @dataclass(frozen=True)
@@ -79,3 +84,35 @@ def first_edit_after(tx: Connection, catalog_id: int, revisions: Sequence[tuple[
         if first is not None:
             found[item_id] = int(first)
     return found
+
+
+def some_items(tx: Connection, after: tuple[int, int], limit: int) -> list[tuple[int, int]]:
+    """The next items, by catalog and id, that have a history."""
+    key = sa.tuple_(history.c.catalog_id, history.c.item_id)
+    behind = key > sa.tuple_(*(sa.literal(number, sa.BigInteger) for number in after))
+    query = sa.select(history.c.catalog_id, history.c.item_id).distinct().where(behind)
+    return [tuple(row) for row in tx.execute(query.order_by(history.c.catalog_id, history.c.item_id).limit(limit))]
+
+
+def outdated(tx: Connection, keys: Sequence[tuple[int, int]]) -> list[tuple[int, int, int]]:
+    """The entries of these items that are past retention: old, and none of the item's last ones.
+
+    What is not verified in its file needs its edits: of such an item nothing goes.
+    """
+    key = history.c.catalog_id, history.c.item_id
+    newest_first = history.c.at.desc(), history.c.revision.desc()
+    place = sa.func.row_number().over(partition_by=key, order_by=newest_first).label("place")
+    placed = sa.select(*key, history.c.revision, history.c.at, place).where(sa.tuple_(*key).in_(keys)).subquery()
+    its_item = sa.and_(items.c.catalog_id == placed.c.catalog_id, items.c.item_id == placed.c.item_id)
+    there, waits = sa.exists().where(its_item), sa.exists().where(its_item, items.c.unsynced_since.is_not(None))
+    query = sa.select(placed.c.catalog_id, placed.c.item_id, placed.c.revision).where(
+        placed.c.at < now_ms(tx) - KEPT_MS, sa.or_(placed.c.place > ENTRIES_KEPT, ~there), ~waits
+    )
+    return [tuple(row) for row in tx.execute(query)]
+
+
+def delete(tx: Connection, entries: Sequence[tuple[int, int, int]]) -> None:
+    """Remove entries, each by its catalog, item and revision."""
+    key = sa.tuple_(history.c.catalog_id, history.c.item_id, history.c.revision)
+    for some in parts(entries):
+        tx.execute(sa.delete(history).where(key.in_(some)))
