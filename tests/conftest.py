@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,9 @@ from pathlib import Path
 import pytest
 from support.databases import Databases
 
+# Hundreds of processes are started: that each compiles all modules anew is half of their start, where that is not kept.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 # Tests fork to be killed or held up, some while gRPC is at work in other threads; its own handlers crash such a fork.
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 

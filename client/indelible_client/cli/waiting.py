@@ -136,7 +136,7 @@ def run_text(run: sync_pb2.Run) -> str:
     parts += [
         f"{number:,} {what}"
         for number, what in (
-            (run.failed_items, f"failed (`indelible items {run.catalog_id} --failed`)"),
+            (run.failed_items, f"failed{_reasons(run)} (`indelible items {run.catalog_id} --failed`)"),
             (run.conflicted_items, f"in conflict (`indelible conflicts {run.catalog_id}`)"),
             (run.skipped_items, "skipped"),
         )
@@ -144,6 +144,11 @@ def run_text(run: sync_pb2.Run) -> str:
     ]
     parts.append(formats.size(run.bytes_written))
     return f"run {run.id} {formats.word(run, 'state')}: {', '.join(parts)}"
+
+
+def _reasons(run: sync_pb2.Run) -> str:
+    reasons = ", ".join(f"{each.items:,} {formats.word(each, 'reason')}" for each in run.failures)
+    return f": {reasons}" if reasons else ""
 
 
 def wait_until_nothing_is_due(session: Session, status: sync_pb2.SyncStatus) -> None:

@@ -44,14 +44,13 @@ def claim(tx: Connection, catalog_id: int, writer_id: str, limit: int) -> list[C
     schedule = Schedule.from_json(catalog.schedule)
     run = runs.active(tx, catalog_id)
     limit = budgets.items_at_once(catalog, limit)
-    claims: list[Claim] = []
     for wanted in _wanted(catalog, run, schedule.is_open(now)):
         claims = leases.claim_due(tx, catalog_id, writer_id, wanted, limit, not_below=room.spent_roots)
         if claims:
-            break
-    until = None if run is not None and run.outside_window else schedule.next_change(now)
-    _spend(tx, catalog, claims)
-    return [replace(each, until=until) for each in claims]
+            _spend(tx, catalog, claims)
+            shuts_at = None if wanted is not None and wanted.outside_window else schedule.next_change(now)
+            return [replace(each, until=shuts_at) for each in claims]
+    return []
 
 
 def seconds_to_next(tx: Connection) -> float:
