@@ -16,7 +16,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, event
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -162,7 +162,11 @@ def touch(tx: Connection, catalog_id: int) -> None:
 
 def insert_into(tx: Connection, table: sa.Table) -> Any:
     """An INSERT of this database's own kind, which can say what becomes of rows that are there already."""
-    return sqlite.insert(table) if tx.dialect.name == "sqlite" else postgresql.insert(table)
+    if tx.dialect.name == "sqlite":
+        return sqlite.insert(table)
+    from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - a tenth of a writer's start, and SQLite needs none of it
+
+    return postgresql.insert(table)
 
 
 def now_ms(tx: Connection) -> int:
