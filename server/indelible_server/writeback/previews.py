@@ -37,16 +37,19 @@ class PreviewProcess:
         An item whose file ends the process, or holds it up, has the failure CRASHED or TIMEOUT.
         """
         async with self._turn:
+            self._keep()
             found: list[Preview] = []
             left = list(item_ids)
-            while left:
-                left = await self._some(catalog_id, left, found)
+            try:
+                while left:
+                    left = await self._some(catalog_id, left, found)
+            finally:
+                self._end = asyncio.get_running_loop().call_later(IDLE_S, self._finish)
             return found
 
     async def stop(self) -> None:
         """End the process."""
-        if self._end is not None:
-            self._end.cancel()
+        self._keep()
         child, self._child = self._child, None
         if child is not None:
             child.kill()
@@ -85,17 +88,16 @@ class PreviewProcess:
         return Preview(item_id, failure=reason, message=message)
 
     async def _started(self) -> Child:
-        if self._end is not None:
-            self._end.cancel()
         if self._child is None:
             self._child = await Child.start(MODULE, [], self._environment)
-        self._end = asyncio.get_running_loop().call_later(IDLE_S, self._finish)
         return self._child
 
+    def _keep(self) -> None:
+        if self._end is not None:
+            self._end.cancel()
+
     def _finish(self) -> None:
-        """Nobody has asked for a while: end the process when it is through with what it has in hand."""
-        if self._turn.locked():
-            return
+        """Nobody has asked for a while: end the process."""
         child, self._child = self._child, None
         if child is not None:
             child.finish()
