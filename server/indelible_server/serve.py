@@ -65,7 +65,7 @@ async def serve(settings: Settings) -> None:
         await server.stop(GRACE_S)
         await job_runner.stop()
         await supervisor.stop()
-        await previews.stop()
+        await previews.close()
         app.close()
         database.close()
 

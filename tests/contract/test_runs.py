@@ -196,6 +196,9 @@ def test_a_run_waits_for_a_root_that_is_gone_until_it_gives_up(database: Databas
     assert present(database, run).state == runs.RUNNING
     _progressed(database, run, 1)
     database.write(sync.tend_run, catalog.catalog_id)
+    assert present(database, run).state == runs.RUNNING  # it is gone for a moment only
+    database.write(lambda tx: tx.execute(sa.update(roots).values(offline_since=1)))
+    database.write(sync.tend_run, catalog.catalog_id)
     ended = present(database, run)
     assert ended.state == runs.GAVE_UP
     assert counts(ended) == (1, 0, 0, 0, 1)

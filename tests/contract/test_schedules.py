@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -14,12 +15,13 @@ import pytest
 from indelible_server.domain import catalogs as catalog_rules
 from indelible_server.domain import claiming, runs, sync
 from indelible_server.domain.schedule import make_schedule
-from indelible_server.storage import catalogs, leases, writers
-from indelible_server.storage.catalogs import Catalog
+from indelible_server.storage import catalogs, leases, spending, writers
+from indelible_server.storage.catalogs import Catalog, Root
 from indelible_server.storage.database import Database
 from indelible_server.storage.items import Selection
 from support.archive import ANN, Archive, make_archive
 from support.edits import edit, title
+from support.outcomes import acknowledge, verified
 from support.samples import add_items, make_catalog
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -195,38 +197,119 @@ def test_bytes_are_spent_when_they_are_written(day: Day) -> None:
     assert day.look()[:2] == (1, 10)
 
 
-def test_a_budget_of_a_root_holds_up_that_root_alone(database: Database) -> None:
-    limited, free = make_catalog(database, "Limited", quiet_ms=0), make_catalog(database, "Free", quiet_ms=0)
-    for catalog in (limited, free):
-        add_items(database, catalog, [f"{number}.jpg" for number in range(5)])
-        edit(database, catalog, title("new"))
-        database.write(sync.set_auto_sync, catalog, True)
-    database.write(catalogs.set_root_budget, replace(limited.roots[0], budget=BUDGET))
-    database.write(writers.insert, "writer", "host")
-
-    found = {
-        catalog.name: [len(database.write(claiming.claim, catalog.catalog_id, "writer", 32)) for _ in range(2)]
-        for catalog in (limited, free)
-    }
-
-    assert found == {"Limited": [1, 0], "Free": [5, 0]}
-    assert database.read(claiming.catalogs_with_work, "writer") == []
-    present = database.read(catalogs.get, limited.catalog_id)
-    assert present is not None
-    (wait,) = database.read(sync.status, present).waits
-    assert (wait.reason.name, wait.root_id, wait.items) == ("BUDGET", limited.roots[0].root_id, 5)
-
-
-def test_two_writers_that_spend_at_once_add_up(database: Database, other: Database) -> None:
-    """On PostgreSQL both may find the budget whole; what they take together is paid for before the next."""
-    catalog = make_catalog(database, quiet_ms=0, auto_sync=True, budget={"items_per_minute": 6, "bytes_per_second": 0})
-    add_items(database, catalog, [f"{number}.jpg" for number in range(5)])
+@pytest.fixture
+def two_roots(database: Database) -> Catalog:
+    """A catalog with auto-sync, and three items due below each of its two roots, the first of which has a budget."""
+    catalog = make_catalog(database, quiet_ms=0, auto_sync=True)
+    second = Root("f" * 32, catalog.catalog_id, b"/elsewhere", read_only=False)
+    database.write(catalogs.insert_root, second)
+    database.write(catalogs.set_root_budget, replace(catalog.roots[0], budget=BUDGET))
+    catalog = present(database, catalog)
+    for root in catalog.roots:
+        add_items(database, catalog, [f"{number}.jpg" for number in range(3)], root_id=root.root_id)
     edit(database, catalog, title("new"))
-    first = database.write(claiming.claim, catalog.catalog_id, "one", 32)
-    second = other.write(claiming.claim, catalog.catalog_id, "two", 32)
+    database.write(writers.insert, "writer", "host")
+    return catalog
 
-    assert [len(first), len(second)] == [1, 0]
-    assert 9 < database.read(claiming.seconds_to_next) * 10 <= 10
+
+def present(database: Database, catalog: Catalog) -> Catalog:
+    """The catalog as it is stored now."""
+    found = database.read(catalogs.get, catalog.catalog_id)
+    assert found is not None
+    return found
+
+
+def test_a_budget_of_a_root_holds_up_that_root_alone(database: Database, two_roots: Catalog) -> None:
+    limited, free = two_roots.roots
+    claimed: Counter[str] = Counter()
+    while claims := database.write(claiming.claim, two_roots.catalog_id, "writer", 1):
+        claimed.update(each.item.root_id for each in claims)
+
+    assert claimed == {limited.root_id: 1, free.root_id: 3}
+    status = database.read(sync.status, present(database, two_roots))
+    (wait,) = status.waits
+    assert (wait.reason.name, wait.root_id, wait.items) == ("BUDGET", limited.root_id, 3)
+
+
+def test_of_a_catalog_whose_budget_is_spent_nobody_tries_to_claim(database: Database) -> None:
+    catalog = make_catalog(database, quiet_ms=0, auto_sync=True, budget=BUDGET)
+    add_items(database, catalog, ["a.jpg", "b.jpg"])
+    edit(database, catalog, title("new"))
+    database.write(writers.insert, "writer", "host")
+    assert database.read(claiming.catalogs_with_work, "writer") == [catalog.catalog_id]
+
+    assert len(database.write(claiming.claim, catalog.catalog_id, "writer", 32)) == 1
+
+    assert database.read(claiming.catalogs_with_work, "writer") == []
+
+
+def test_when_only_a_spent_root_has_work_the_catalog_waits(database: Database, two_roots: Catalog) -> None:
+    limited = two_roots.roots[0]
+    for claims in iter(lambda: database.write(claiming.claim, two_roots.catalog_id, "writer", 1), []):
+        acknowledge(database, two_roots, *(verified(each) for each in claims))
+
+    status = database.read(sync.status, present(database, two_roots))
+
+    assert (status.activity.name, [wait.root_id for wait in status.waits]) == ("WAITING", [limited.root_id])
+
+
+def test_another_budget_begins_anew(database: Database, two_roots: Catalog) -> None:
+    while database.write(claiming.claim, two_roots.catalog_id, "writer", 1):
+        pass
+    more = {"items_per_minute": 60_000, "bytes_per_second": 0}
+    limited, free = two_roots.roots
+
+    database.write(catalog_rules.update, two_roots, replace(two_roots, roots=(replace(limited, budget=more), free)))
+
+    (claimed,) = database.write(claiming.claim, two_roots.catalog_id, "writer", 1)
+    assert claimed.item.root_id == limited.root_id
+
+
+def test_what_several_spend_adds_up_each_kind_for_itself(database: Database, other: Database) -> None:
+    catalog_id = make_catalog(database).catalog_id
+    database.write(spending.add, catalog_id, spending.CATALOG, "items", 60_000)
+    before = database.read(spending.of_catalog, catalog_id)[spending.CATALOG]
+
+    other.write(spending.add, catalog_id, spending.CATALOG, "items", 30_000)
+    other.write(spending.add, catalog_id, spending.CATALOG, "bytes", 1_000)
+    other.write(spending.add, catalog_id, "f" * 32, "bytes", 500)
+
+    assert database.read(spending.of_catalog, catalog_id)[spending.CATALOG] == before + 30_000
+    assert database.read(claiming.seconds_to_next) <= 0.5
+
+
+def test_a_run_does_not_give_up_because_it_waits_for_its_window(day: Day) -> None:
+    """Only an offline root makes it, from the moment at which nothing else stands in the way."""
+    day.edit_all()
+    day.clock.set("2026-10-24T12:00:00")
+    day.start()
+    root_id = day.catalog.roots[0].root_id
+    states = []
+    for time in ("24T13:30:00", "24T22:00:05", "24T23:00:00", "24T23:00:06"):
+        day.clock.set(f"2026-10-{time}")
+        if time == "24T22:00:05":
+            day.write(catalogs.set_root_offline, root_id, offline=True)
+        day.write(sync.tend_run, day.catalog.catalog_id)
+        run = day.archive.database.read(sync.status, day.catalog).run
+        assert run is not None
+        states.append(run.state)
+
+    assert states == ["RUNNING", "RUNNING", "RUNNING", "GAVE_UP"]
+
+
+def test_a_night_of_waiting_says_nothing_of_a_runs_speed(day: Day) -> None:
+    day.edit_all()
+    day.clock.set("2026-10-24T12:00:00")
+    day.start(max_items=11)
+    day.clock.set("2026-10-24T22:00:00")
+    claims = day.archive.database.write(claiming.claim, day.catalog.catalog_id, "writer", 10)
+
+    acknowledge(day.archive.database, day.catalog, *(verified(each) for each in claims))
+
+    run = day.archive.database.read(sync.status, day.catalog).run
+    assert run is not None
+    assert run.counted == 10
+    assert run.rate == pytest.approx(1.0)
 
 
 def test_ten_items_never_starve_behind_a_thousand(database: Database) -> None:

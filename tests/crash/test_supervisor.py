@@ -27,29 +27,11 @@ from indelible_server.writeback import slot, supervisor
 from indelible_server.writeback.supervisor import Supervisor
 from support.client import PATIENCE_S, Client, set_tags
 from support.edits import all_items, edit, title
+from support.hostile import loaded_first
 from support.photos import MARKER, make_photos, seen
 from support.processes import writers as writer_processes
 from support.samples import add_items, make_catalog
 from support.server import RunningServer
-
-# Loaded by every Python of the server; in a writer, opening the file of this name does harm.
-HOSTILE = """
-import sys
-if "indelible_server.writeback.writer" in sys.orig_argv:
-    from indelible_server.files.port import Folder
-    def open_hostile(self, name, *, writable=False, open=Folder.open):
-        if name == b"p0005.jpg":
-            {harm}
-        return open(self, name, writable=writable)
-    Folder.open = open_hostile
-"""
-
-
-def loaded_first(folder: Path, harm: str) -> str:
-    """The PYTHONPATH by which every Python does this harm to itself, if it is a writer."""
-    (folder / "hostile").mkdir()
-    (folder / "hostile" / "sitecustomize.py").write_text(HOSTILE.format(harm=harm))
-    return os.pathsep.join([str(folder / "hostile"), os.environ.get("PYTHONPATH", "")])
 
 
 @pytest.mark.parametrize("harm", ["import os; os.abort()", "bytearray(5 * 1024**3)"], ids=["crash", "memory"])

@@ -54,10 +54,11 @@ def preview(session: Session, name: CatalogArgument, globs: GlobsArgument = None
 def before_first_write(session: Session, name: str) -> None:
     """Show what is about to be written to a catalog's files for the first time, and ask where someone can answer."""
     status = session.client.sync.GetSyncStatus(sync_service_pb2.GetSyncStatusRequest(catalog=name)).status
-    if not status.never_written or not status.unsynced_items or status.auto_sync == sync_pb2.AUTO_SYNC_ON:
+    is_first = status.never_written and status.unsynced_items and status.auto_sync != sync_pb2.AUTO_SYNC_ON
+    if session.out.as_json or not is_first:
         return
     session.out.say(summary_text(_summary(session, name, None)))
-    if not session.out.as_json and sys.stdin.isatty() and not typer.confirm("Write this now, and every later edit?"):
+    if sys.stdin.isatty() and not typer.confirm("Write this now, and every later edit?"):
         raise WrongUseError("auto-sync stays paused, and nothing was written")
 
 

@@ -18,8 +18,8 @@ from ..storage.catalogs import Catalog
 
 ITEMS_PER_MINUTE_LIMIT = 10_000_000
 BYTES_PER_SECOND_LIMIT = 2**50
-# What may be spent in one go: enough to work in batches, little enough to look like a steady flow.
-AT_ONCE_MS = 10_000
+# What may be spent in one go: what is earned in this time looks like a steady flow.
+AT_ONCE_MS = 1000
 
 
 @dataclass(frozen=True)
@@ -80,11 +80,12 @@ def has_budgets(catalog: Catalog) -> bool:
     return catalog.budget is not None or any(root.budget is not None for root in catalog.roots)
 
 
-def room(tx: Connection, catalog: Catalog, now: int) -> Room:
-    """What the catalog's budgets leave now."""
+def room(tx: Connection, catalog: Catalog, now: int, *, to_spend: bool = False) -> Room:
+    """What the catalog's budgets leave now; `to_spend` if some of it is about to be spent."""
     if not has_budgets(catalog):
         return Room()
-    later = {root_id: at for root_id, at in spending.of_catalog(tx, catalog.catalog_id).items() if at > now}
+    found = spending.of_catalog(tx, catalog.catalog_id, lock=to_spend)
+    later = {root_id: at for root_id, at in found.items() if at > now}
     limited = {root.root_id for root in catalog.roots if root.budget is not None}
     own = later.get(spending.CATALOG) if catalog.budget is not None else None
     return Room(own, {root_id: at for root_id, at in later.items() if root_id in limited})

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from ..errors import AlreadyExists, FailedPrecondition, NotFound, invalid
-from ..storage import catalogs, intents, items, jobs, leases, runs
+from ..storage import catalogs, intents, items, jobs, leases, runs, spending
 from ..storage.catalogs import Catalog, Root
 from ..storage.database import now_ms
 from ..storage.items import SavedSearch
@@ -97,8 +97,7 @@ def update(
         _remove_root(tx, catalog, root_id)
     for position, root in enumerate(add):
         _add_root(tx, catalog.catalog_id, root, f"catalog.roots[{position}].path")
-    for kept in wanted.roots:
-        catalogs.set_root_budget(tx, kept)
+    _change_budgets(tx, catalog, wanted)
     catalogs.update(tx, wanted)
     return _stored(tx, catalog.catalog_id)
 
@@ -171,6 +170,19 @@ def _check(catalog: Catalog) -> None:
 def _add_root(tx: Connection, catalog_id: int, approved: ApprovedRoot, field: str) -> None:
     check_no_overlap(tx, approved.path, field, approved.root_id)
     catalogs.insert_root(tx, Root(catalog_id=catalog_id, **vars(approved)))
+
+
+def _change_budgets(tx: Connection, catalog: Catalog, wanted: Catalog) -> None:
+    """Of the catalog and of its roots. What was spent of the old ones is forgotten: one may have been a mistake."""
+    before = {root.root_id: root.budget for root in catalog.roots}
+    changed = [root for root in wanted.roots if root.budget != before.get(root.root_id)]
+    if changed:
+        catalogs.lock(tx, catalog.catalog_id)
+    for root in changed:
+        catalogs.set_root_budget(tx, root)
+        spending.forget(tx, catalog.catalog_id, root.root_id)
+    if wanted.budget != catalog.budget:
+        spending.forget(tx, catalog.catalog_id, spending.CATALOG)
 
 
 def _remove_root(tx: Connection, catalog: Catalog, root_id: str) -> None:

@@ -27,7 +27,12 @@ def catalogs_with_work(tx: Connection, writer_id: str) -> list[int]:
     found = dict(leases.catalogs_with_work(tx, writer_id))
     now = now_ms(tx)
     # Looked at before anything is locked: most of the time, what is shut stays shut.
-    able = [catalog for catalog in catalogs.get_many(tx, found) if _may_claim(tx, catalog, now)]
+    able = [
+        catalog
+        for catalog in catalogs.get_many(tx, found)
+        if _is_open(tx, catalog, now, has_run=found[catalog.catalog_id])
+        and budgets.room(tx, catalog, now).is_there_for(catalog)
+    ]
     random.shuffle(able)
     return [catalog.catalog_id for catalog in sorted(able, key=lambda each: not found[each.catalog_id])]
 
@@ -38,7 +43,7 @@ def claim(tx: Connection, catalog_id: int, writer_id: str, limit: int) -> list[C
     if catalog is None:
         return []
     now = now_ms(tx)
-    room = budgets.room(tx, catalog, now)
+    room = budgets.room(tx, catalog, now, to_spend=True)
     if not room.is_there_for(catalog):
         return []
     schedule = Schedule.from_json(catalog.schedule)
@@ -61,12 +66,10 @@ def seconds_to_next(tx: Connection) -> float:
     return max(first - now, 1) / 1000
 
 
-def _may_claim(tx: Connection, catalog: Catalog, now: int) -> bool:
-    if not budgets.room(tx, catalog, now).is_there_for(catalog):
-        return False
+def _is_open(tx: Connection, catalog: Catalog, now: int, *, has_run: bool) -> bool:
     if Schedule.from_json(catalog.schedule).is_open(now):
         return True
-    run = runs.active(tx, catalog.catalog_id)
+    run = runs.active(tx, catalog.catalog_id) if has_run else None
     return run is not None and run.outside_window
 
 

@@ -24,25 +24,34 @@ class Retention:
 
     def _writes(self) -> int:
         """The last write of an item stays."""
-        keys = self._database.read(writes.some_items, self._after_write, ITEMS_A_STEP)
+        after = self._after_write
+        keys = self._database.read(writes.some_items, after, ITEMS_A_STEP)
         self._after_write = keys[-1] if len(keys) == ITEMS_A_STEP else (0, 0)
-        gone = self._database.read(writes.outdated, keys) if keys else []
+        gone = self._database.read(writes.outdated, after, keys[-1]) if keys else []
         if gone:
-            self._database.write(writes.delete, keys, gone)
+            self._database.write(writes.delete, gone)
         return len(gone)
 
     def _history(self) -> int:
-        keys = self._database.read(history.some_items, self._after_entry, ITEMS_A_STEP)
+        after = self._after_entry
+        keys = self._database.read(history.some_items, after, ITEMS_A_STEP)
         self._after_entry = keys[-1] if len(keys) == ITEMS_A_STEP else (0, 0)
-        gone = self._database.read(history.outdated, keys) if keys else []
+        gone = self._database.read(history.outdated, after, keys[-1]) if keys else []
         if gone:
             self._database.write(history.delete, gone)
         return len(gone)
 
     def _tombstones(self) -> int:
-        return sum(self._database.write(_compact, each) for each in self._database.read(tombstones.outdated))
+        found = self._database.read(_outdated_removals)
+        return sum(self._database.write(_compact, catalog_id, up_to) for catalog_id, up_to in found.items())
 
 
-def _compact(tx: Connection, catalog_id: int) -> int:
+def _outdated_removals(tx: Connection) -> dict[int, int]:
+    """By catalog, up to which revision the next of its removals are past retention."""
+    found = {each.catalog_id: tombstones.outdated(tx, each.catalog_id, ITEMS_A_STEP) for each in catalogs.list_all(tx)}
+    return {catalog_id: up_to for catalog_id, up_to in found.items() if up_to is not None}
+
+
+def _compact(tx: Connection, catalog_id: int, up_to: int) -> int:
     catalogs.lock(tx, catalog_id)
-    return tombstones.compact(tx, catalog_id, ITEMS_A_STEP)
+    return tombstones.compact(tx, catalog_id, up_to)

@@ -100,9 +100,11 @@ def finish_if_done(tx: Connection, run: Run) -> Run:
     return _end(tx, run, runs.COMPLETED)
 
 
-def give_up_if_stuck(tx: Connection, run: Run, now: int) -> Run:
+def give_up_if_stuck(tx: Connection, run: Run, catalog: Catalog, now: int) -> Run:
     """End a run whose last members have been waiting for an offline root for too long."""
-    if now - run.progressed_at < run.give_up_ms or runs.unfinished(tx, run, online_only=True):
+    # What it waited for before that was no want of progress: a window, a budget.
+    since = max([run.progressed_at, *(root.offline_since for root in catalog.roots if root.offline_since is not None)])
+    if now - since < run.give_up_ms or runs.unfinished(tx, run, online_only=True):
         return run
     return _end(tx, run, runs.GAVE_UP)
 

@@ -49,15 +49,17 @@ class Schedule:
     time_zone: str = "UTC"
 
     def is_open(self, at: int) -> bool:
-        """Whether files may be written at this time (milliseconds since 1970)."""
+        """Whether files may be written at this time, in milliseconds; never in a zone that this host does not know."""
         if not self.windows:
             return True
+        if not _is_zone(self.time_zone):
+            return False
         local = _time(at).astimezone(ZoneInfo(self.time_zone))
         return any(window.covers(local) for window in self.windows)
 
     def next_change(self, at: int) -> int | None:
         """When it opens if it is shut, or shuts if it is open; None if it never does."""
-        if not self.windows:
+        if not self.windows or not _is_zone(self.time_zone):
             return None
         present = self.is_open(at)
         return next(

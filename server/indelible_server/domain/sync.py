@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
@@ -16,11 +17,10 @@ from ..storage.runs import Run
 from . import budgets, jobs
 from . import runs as run_rules
 from .activity import Activity, Due, Wait, activity
-from .budgets import Room
 from .schedule import Schedule
 
 # A budget that is earned again within this is a steady flow, not a wait.
-SHORT_MS = 1000
+SHORT_MS = budgets.AT_ONCE_MS
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,11 @@ def tend_run(tx: Connection, catalog_id: int) -> None:
     """End a run whose last members were counted without a write, or wait for an offline root for too long."""
     catalogs.lock(tx, catalog_id)
     run = runs.active(tx, catalog_id)
-    if run is not None and run_rules.finish_if_done(tx, run).ended_at is None:
-        run_rules.give_up_if_stuck(tx, run, now_ms(tx))
+    if run is None or run_rules.finish_if_done(tx, run).ended_at is not None:
+        return
+    catalog, now = catalogs.get(tx, catalog_id), now_ms(tx)
+    if catalog is not None and _is_open_for(catalog, run, now):
+        run_rules.give_up_if_stuck(tx, run, catalog, now)
 
 
 def _due(tx: Connection, catalog: Catalog, counts: Counts, run: Run | None) -> Due:
@@ -92,9 +95,8 @@ def _due(tx: Connection, catalog: Catalog, counts: Counts, run: Run | None) -> D
     later = due.not_yet(tx, catalog.catalog_id, now)
     quiet, retry = later.get(ItemState.PENDING, NotYet()), later.get(ItemState.FAILED, NotYet())
     offline = [root for root in catalog.roots if root.offline_since is not None and not root.read_only]
-    ready = (catalog.auto_sync and due.anything_ready(tx, catalog.catalog_id, now)) or (
-        run is not None and running and runs.unfinished(tx, run, online_only=True)
-    )
+    room = budgets.room(tx, catalog, now + SHORT_MS)
+    ready = _anything_ready(tx, catalog, run if running else None, now)
     # How many exactly is told by no index; the kept counts come close.
     waiting = counts.unsynced - counts.failed - counts.conflicted - counts.held - quiet.items
     found = Due(
@@ -105,19 +107,27 @@ def _due(tx: Connection, catalog: Catalog, counts: Counts, run: Run | None) -> D
         retry_until=retry.until,
         offline=tuple((root.root_id, root.unsynced) for root in offline),
     )
-    schedule = Schedule.from_json(catalog.schedule)
-    if not schedule.is_open(now) and not (run is not None and running and run.outside_window):
+    if not _is_open_for(catalog, run if running else None, now):
         shut = found.ready + (found.quiet if running else 0)
-        return replace(found, ready=0, shut=shut, shut_until=schedule.next_change(now))
-    return _within_budgets(catalog, budgets.room(tx, catalog, now + SHORT_MS), found)
-
-
-def _within_budgets(catalog: Catalog, room: Room, found: Due) -> Due:
-    """What is due, with what the budgets keep back for longer than a moment."""
+        until = Schedule.from_json(catalog.schedule).next_change(now)
+        return replace(found, ready=0, shut=shut, shut_until=until)
     if not found.ready or (room.until is None and not room.spent_roots):
         return found
     if room.until is not None:
         return replace(found, ready=0, spent=((spending.CATALOG, found.ready, room.until),))
+    elsewhere = _anything_ready(tx, catalog, run if running else None, now, not_below=room.spent_roots)
     unsynced = {root.root_id: root.unsynced for root in catalog.roots}
     spent = tuple((root_id, unsynced[root_id], until) for root_id, until in sorted(room.spent_roots.items()))
-    return replace(found, ready=found.ready if room.is_there_for(catalog) else 0, spent=spent)
+    return replace(found, ready=found.ready if elsewhere else 0, spent=spent)
+
+
+def _is_open_for(catalog: Catalog, run: Run | None, now: int) -> bool:
+    """Whether the schedule lets anything be written: at any time what is of a run that is free of it."""
+    return (run is not None and run.outside_window) or Schedule.from_json(catalog.schedule).is_open(now)
+
+
+def _anything_ready(
+    tx: Connection, catalog: Catalog, run: Run | None, now: int, not_below: Collection[str] = ()
+) -> bool:
+    by_itself = catalog.auto_sync and due.anything_ready(tx, catalog.catalog_id, now, not_below)
+    return by_itself or (run is not None and runs.unfinished(tx, run, online_only=True, not_below=not_below))

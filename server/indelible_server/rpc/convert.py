@@ -232,8 +232,8 @@ def status_message(status: SyncStatus) -> sync_pb2.SyncStatus:
     )
 
 
-def run_message(run: Run, *, is_writing: bool = True) -> sync_pb2.Run:
-    """A one-time run. It has no speed and no end in sight unless its items are being written."""
+def run_message(run: Run, *, is_writing: bool = False) -> sync_pb2.Run:
+    """A one-time run. It has no speed and no end in sight unless it is known that its items are being written."""
     rate = _rate(run) if is_writing or run.ended_at is not None else 0.0
     left = run.total - run.counted
     return sync_pb2.Run(

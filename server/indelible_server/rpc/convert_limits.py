@@ -28,10 +28,10 @@ def schedule_message(stored: Mapping[str, Any] | None) -> catalog_pb2.WriteSched
 
 
 def stored_schedule(message: catalog_pb2.WriteSchedule, field: str) -> dict[str, Any] | None:
-    """The schedule as it is stored; None if it allows any time. Raises `InvalidArgument`."""
+    """The schedule as it is stored; None if it says nothing. Raises `InvalidArgument`."""
     windows = [(window.days, window.start, window.end) for window in message.windows]
     schedule = make_schedule(windows, message.time_zone, field)
-    return schedule.to_json() if windows else None
+    return schedule.to_json() if windows or message.time_zone else None
 
 
 def budget_message(stored: Mapping[str, int] | None) -> catalog_pb2.WriteBudget | None:

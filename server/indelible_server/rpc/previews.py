@@ -27,7 +27,7 @@ async def preview_write(
     """One page of previews."""
     size, after = paging.page_size(request), Page(*paging.position(request))
     catalog = await app.find_catalog(request.catalog)
-    found, total = await app.read(previews.page, catalog, _chosen(request), after, size + 1)
+    found, total = await app.long(app.database.read, previews.page, catalog, _chosen(request), after, size + 1)
     shown = {item_id: path for path, item_id in found[:size]}
     writes = await _looked_at(app, catalog.catalog_id, list(shown))
     return sync_service_pb2.PreviewWriteResponse(
@@ -43,7 +43,7 @@ async def summarize_write(
 ) -> AsyncIterator[sync_service_pb2.SummarizeWriteResponse]:
     """The sums of all previews, as they grow."""
     catalog = await app.find_catalog(request.catalog)
-    wanted = [item_id for _, item_id in await app.read(previews.wanted, catalog, _chosen(request))]
+    wanted = [item_id for _, item_id in await app.long(app.database.read, previews.wanted, catalog, _chosen(request))]
     summary, loop = Summary(total=len(wanted)), asyncio.get_running_loop()
     shown_at = loop.time() - EVERY_S
     for start in range(0, len(wanted), AT_ONCE):

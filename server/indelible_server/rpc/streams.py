@@ -7,8 +7,12 @@ import contextlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 
+import structlog
+
 from ..domain.principal import Principal
-from ..errors import ResourceExhausted, Unauthenticated, Unavailable
+from ..errors import ResourceExhausted, Unauthenticated
+
+log = structlog.get_logger("streams")
 
 # Enough for a wall of dashboards on one token, and too few to fill a server's memory.
 STREAMS_A_PRINCIPAL = 2_000
@@ -78,5 +82,7 @@ class OpenStreams:
                 except Unauthenticated as refusal:
                     for stream in [each for each in self._open if each.secret == secret]:
                         stream.end(refusal)
-                except Unavailable:
-                    break  # nobody can tell now
+                except Exception:
+                    # Nobody can tell now, and whatever it is must not end this watch.
+                    log.warning("a token could not be looked at", exc_info=True)
+                    break

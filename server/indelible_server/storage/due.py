@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -22,11 +23,13 @@ class NotYet:
     until: int | None = None
 
 
-def anything_ready(tx: Connection, catalog_id: int, now: int) -> bool:
-    """Whether auto-sync may write an item now: due, and on a root that is there."""
+def anything_ready(tx: Connection, catalog_id: int, now: int, not_below: Collection[str] = ()) -> bool:
+    """Whether auto-sync may write an item now: due, and on a root that is there and none of `not_below`."""
     its_roots = sa.select(roots.c.root_id).where(
         roots.c.catalog_id == catalog_id, roots.c.read_only.is_(False), roots.c.offline_since.is_(None)
     )
+    if not_below:
+        its_roots = its_roots.where(roots.c.root_id.not_in(not_below))
     query = sa.select(items.c.item_id).where(
         items.c.catalog_id == catalog_id,
         items.c.due_at <= now,

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from .database import now_ms
-from .parts import parts
+from .parts import between
 from .tables import history, items
 
 UNDO = "UNDO"
@@ -88,21 +88,21 @@ def first_edit_after(tx: Connection, catalog_id: int, revisions: Sequence[tuple[
 
 def some_items(tx: Connection, after: tuple[int, int], limit: int) -> list[tuple[int, int]]:
     """The next items, by catalog and id, that have a history."""
-    key = sa.tuple_(history.c.catalog_id, history.c.item_id)
-    behind = key > sa.tuple_(*(sa.literal(number, sa.BigInteger) for number in after))
+    behind = between(sa.tuple_(history.c.catalog_id, history.c.item_id), after)
     query = sa.select(history.c.catalog_id, history.c.item_id).distinct().where(behind)
     return [tuple(row) for row in tx.execute(query.order_by(history.c.catalog_id, history.c.item_id).limit(limit))]
 
 
-def outdated(tx: Connection, keys: Sequence[tuple[int, int]]) -> list[tuple[int, int, int]]:
-    """The entries of these items that are past retention: old, and none of the item's last ones.
+def outdated(tx: Connection, after: tuple[int, int], last: tuple[int, int]) -> list[tuple[int, int, int]]:
+    """The entries that are past retention, of the items behind `after` up to `last`: old, none of the item's last ones.
 
     What is not verified in its file needs its edits: of such an item nothing goes.
     """
     key = history.c.catalog_id, history.c.item_id
     newest_first = history.c.at.desc(), history.c.revision.desc()
     place = sa.func.row_number().over(partition_by=key, order_by=newest_first).label("place")
-    placed = sa.select(*key, history.c.revision, history.c.at, place).where(sa.tuple_(*key).in_(keys)).subquery()
+    some = between(sa.tuple_(*key), after, last)
+    placed = sa.select(*key, history.c.revision, history.c.at, place).where(some).subquery()
     its_item = sa.and_(items.c.catalog_id == placed.c.catalog_id, items.c.item_id == placed.c.item_id)
     there, waits = sa.exists().where(its_item), sa.exists().where(its_item, items.c.unsynced_since.is_not(None))
     query = sa.select(placed.c.catalog_id, placed.c.item_id, placed.c.revision).where(
@@ -113,6 +113,6 @@ def outdated(tx: Connection, keys: Sequence[tuple[int, int]]) -> list[tuple[int,
 
 def delete(tx: Connection, entries: Sequence[tuple[int, int, int]]) -> None:
     """Remove entries, each by its catalog, item and revision."""
-    key = sa.tuple_(history.c.catalog_id, history.c.item_id, history.c.revision)
-    for some in parts(entries):
-        tx.execute(sa.delete(history).where(key.in_(some)))
+    names = ("catalog_id", "item_id", "revision")
+    one = sa.delete(history).where(*(history.c[name] == sa.bindparam(f"its_{name}") for name in names))
+    tx.execute(one, [{f"its_{name}": value for name, value in zip(names, entry, strict=True)} for entry in entries])

@@ -129,7 +129,7 @@ def first_unsynced(tx: Connection, catalog_id: int, limit: int) -> list[int]:
 def unsynced_paths(tx: Connection, catalog_id: int) -> list[tuple[str, int]]:
     """Path and id of all items that are not synchronized, in this order."""
     query = sa.select(items.c.path, items.c.item_id).where(*_where(catalog_id, SavedSearch.UNSYNCED, "", ""))
-    return sorted((path, item_id) for path, item_id in tx.execute(query))
+    return [(path, item_id) for path, item_id in tx.execute(query.order_by(items.c.path, items.c.item_id))]
 
 
 def paths_of(tx: Connection, catalog_id: int, ids: Sequence[int]) -> list[tuple[str, int]]:

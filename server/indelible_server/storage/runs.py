@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -93,11 +93,13 @@ def frozen_among(tx: Connection, run: Run, item_ids: Sequence[int]) -> set[int]:
     return set(tx.scalars(query.where(run_items.c.item_id.in_(item_ids))))
 
 
-def unfinished(tx: Connection, run: Run, *, online_only: bool = False) -> bool:
-    """Whether a member is left that a writer will still take."""
+def unfinished(tx: Connection, run: Run, *, online_only: bool = False, not_below: Collection[str] = ()) -> bool:
+    """Whether a member is left that a writer will still take, on any root but `not_below`."""
     its_roots = sa.select(roots.c.root_id).where(roots.c.catalog_id == run.catalog_id, roots.c.read_only.is_(False))
     if online_only:
         its_roots = its_roots.where(roots.c.offline_since.is_(None))
+    if not_below:
+        its_roots = its_roots.where(roots.c.root_id.not_in(not_below))
     query = sa.select(items.c.item_id).where(
         items.c.catalog_id == run.catalog_id,
         items.c.due_at.is_not(None),
@@ -193,7 +195,8 @@ def count(tx: Connection, catalog_id: int) -> int:
 
 def _new_rate(run: Run, number: int, now: int) -> float:
     """Items a second, as they went in the last while: what is older counts for less and less."""
-    since = max(now - run.progressed_at, 1)
+    # For longer than that it has waited for something, which says nothing of its speed.
+    since = min(max(now - run.progressed_at, 1), RATE_MS)
     present = number * 1000 / since
     weight = 1.0 if run.rate is None else -math.expm1(-since / RATE_MS)
     return (run.rate or 0.0) * (1 - weight) + present * weight

@@ -12,10 +12,14 @@ CATALOG = ""
 """In place of a root's id: the catalog as a whole."""
 
 
-def of_catalog(tx: Connection, catalog_id: int) -> dict[str, int]:
-    """By root, or CATALOG, when all that was spent is earned again."""
-    query = sa.select(spending.c.root_id, sa.func.max(spending.c.earned_at)).group_by(spending.c.root_id)
-    return {root_id: int(at) for root_id, at in tx.execute(query.where(spending.c.catalog_id == catalog_id))}
+def of_catalog(tx: Connection, catalog_id: int, *, lock: bool = False) -> dict[str, int]:
+    """By root, or CATALOG, when all that was spent is earned again. `lock`: nobody else spends meanwhile."""
+    query = sa.select(spending.c.root_id, spending.c.earned_at).where(spending.c.catalog_id == catalog_id)
+    query = query.order_by(spending.c.root_id, spending.c.kind, spending.c.earned_at)
+    found: dict[str, int] = {}
+    for root_id, earned_at in tx.execute(query.with_for_update() if lock else query):
+        found[root_id] = max(found.get(root_id, 0), int(earned_at))
+    return found
 
 
 def add(tx: Connection, catalog_id: int, root_id: str, kind: str, cost_ms: int) -> None:
@@ -26,6 +30,11 @@ def add(tx: Connection, catalog_id: int, root_id: str, kind: str, cost_ms: int) 
     later = sa.case((spending.c.earned_at > now, spending.c.earned_at), else_=now) + cost_ms
     tx.execute(row.on_conflict_do_update(index_elements=list(key), set_={"earned_at": later}))
     touch(tx, catalog_id)
+
+
+def forget(tx: Connection, catalog_id: int, root_id: str) -> None:
+    """Begin anew: by another budget, what was spent would take another time to be earned."""
+    tx.execute(sa.delete(spending).where(spending.c.catalog_id == catalog_id, spending.c.root_id == root_id))
 
 
 def next_earned(tx: Connection) -> int | None:

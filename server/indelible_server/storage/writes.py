@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Row
 
 from .database import now_ms
 from .item import dump
+from .parts import between
 from .tables import items, writes
 
 VERIFIED, FOREIGN = "VERIFIED", "FOREIGN"
@@ -149,14 +150,16 @@ def any_of(tx: Connection, catalog_id: int) -> bool:
 
 def some_items(tx: Connection, after: tuple[int, int], limit: int) -> list[tuple[int, int]]:
     """The next items, by catalog and id, of which writes are on record."""
-    key = sa.tuple_(writes.c.catalog_id, writes.c.item_id)
-    behind = key > sa.tuple_(*(sa.literal(number, sa.BigInteger) for number in after))
+    behind = between(sa.tuple_(writes.c.catalog_id, writes.c.item_id), after)
     query = sa.select(writes.c.catalog_id, writes.c.item_id).distinct().where(behind)
     return [tuple(row) for row in tx.execute(query.order_by(writes.c.catalog_id, writes.c.item_id).limit(limit))]
 
 
-def outdated(tx: Connection, keys: Sequence[tuple[int, int]]) -> list[str]:
-    """The rows of these items that are past retention. The last write of an item that is there never is."""
+def outdated(tx: Connection, after: tuple[int, int], last: tuple[int, int]) -> list[tuple[int, int, str]]:
+    """The rows that are past retention, of the items behind `after` up to `last`: catalog, item and intent of each.
+
+    The last write of an item that is there never is.
+    """
     newer, one = writes.alias(), writes.c
     same_item = sa.and_(newer.c.catalog_id == one.catalog_id, newer.c.item_id == one.item_id)
     followed = sa.exists().where(
@@ -165,16 +168,18 @@ def outdated(tx: Connection, keys: Sequence[tuple[int, int]]) -> list[str]:
         sa.tuple_(*_place(newer.c)) > sa.tuple_(*_place(one)),
     )
     there = sa.exists().where(items.c.catalog_id == one.catalog_id, items.c.item_id == one.item_id)
-    query = sa.select(one.intent_id).where(
-        sa.tuple_(one.catalog_id, one.item_id).in_(keys), one.at < now_ms(tx) - KEPT_MS, sa.or_(followed, ~there)
+    some = between(sa.tuple_(one.catalog_id, one.item_id), after, last)
+    query = sa.select(one.catalog_id, one.item_id, one.intent_id).where(
+        some, one.at < now_ms(tx) - KEPT_MS, sa.or_(followed, ~there)
     )
-    return list(tx.scalars(query))
+    return [tuple(row) for row in tx.execute(query)]
 
 
-def delete(tx: Connection, keys: Sequence[tuple[int, int]], intent_ids: Sequence[str]) -> None:
-    """Take rows of these items off the record."""
-    these = sa.tuple_(writes.c.catalog_id, writes.c.item_id).in_(keys)
-    tx.execute(sa.delete(writes).where(these, writes.c.intent_id.in_(intent_ids)))
+def delete(tx: Connection, rows: Sequence[tuple[int, int, str]]) -> None:
+    """Take rows off the record, each by its catalog, item and intent."""
+    names = ("catalog_id", "item_id", "intent_id")
+    one = sa.delete(writes).where(*(writes.c[name] == sa.bindparam(f"its_{name}") for name in names))
+    tx.execute(one, [{f"its_{name}": value for name, value in zip(names, row, strict=True)} for row in rows])
 
 
 def _place(columns: Any) -> tuple[ColumnElement[Any], ...]:

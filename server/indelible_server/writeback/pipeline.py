@@ -241,7 +241,8 @@ class AtRoot:
 
 def _put_on_record(tx: Connection, catalog: Catalog, its_root: catalogs.Root, outcomes: Sequence[Outcome]) -> None:
     acknowledge(tx, catalog.catalog_id, outcomes)
-    written = sum(outcome.bytes_written for outcome in outcomes if isinstance(outcome, Verified))
+    verified = (outcome for outcome in outcomes if isinstance(outcome, Verified) and outcome.claim.job_id is None)
+    written = sum(outcome.bytes_written for outcome in verified)
     budgets.spend(tx, catalog, its_root.root_id, items=0, size=written)
 
 

@@ -2,8 +2,8 @@
 
     python -m indelible_server.writeback.previewer
 
-It reads a line for each batch of items and says one for each item, as JSON: whatever a file makes of it, its parent
-knows which one it was.
+It reads a line for each batch of items and says two for each item: BEGUN, and its answer as JSON. Whatever a file makes
+of it, its parent knows which one it was.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from dataclasses import replace
 from ..config import load_settings
 from ..domain import policies
 from ..domain.previews import Preview, PreviewedFile
+from ..errors import Unavailable
 from ..files.plan import FilePlan, Home, Mode
 from ..files.problems import FileProblem, shown
 from ..files.tags import same
@@ -29,6 +30,7 @@ from ..storage.database import Database
 from ..storage.item import Item, ItemState
 from .planned import changes_of
 from .planner import Planner
+from .previews import AWAY, BEGUN
 from .writer import CPU_S
 
 IN_CONFLICT = "in conflict with the file"
@@ -40,7 +42,11 @@ def preview(database: Database, roots: Roots, catalog: Catalog, item: Item) -> P
     note = _kept_back(item)
     if note:
         return replace(about, note=note)
+    if item.state is ItemState.FAILED and item.due_at is None:
+        return replace(about, failure=str(item.failure), message=item.failure_message)
     its_root = next(root for root in catalog.roots if root.root_id == item.root_id)
+    if its_root.offline_since is not None:
+        return replace(about, failure="STORAGE_OFFLINE", message="no host reaches its root")
     policy = policies.engine_policy(catalog)
     try:
         with roots.open(its_root) as root:
@@ -78,10 +84,15 @@ def _answer(database: Database, roots: Roots, catalog_id: int, item_ids: Sequenc
     found = {} if catalog is None else {i.item_id: i for i in database.read(items.get_many, catalog_id, item_ids)}
     for item_id in item_ids:
         limit_cpu(CPU_S)
-        if catalog is None or item_id not in found:
-            print("null", flush=True)  # noqa: T201 - it was removed meanwhile
-            continue
-        print(json.dumps(preview(database, roots, catalog, found[item_id]).to_json()), flush=True)  # noqa: T201 - for the parent
+        item = found.get(item_id)
+        # From here on, what happens is the item's doing.
+        _say(BEGUN)
+        told = None if catalog is None or item is None else preview(database, roots, catalog, item).to_json()
+        _say(json.dumps(told))
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)  # noqa: T201 - for the parent
 
 
 def main() -> None:
@@ -93,7 +104,10 @@ def main() -> None:
     roots = Roots(settings.local_roots)
     for line in sys.stdin:
         request = json.loads(line)
-        _answer(database, roots, request["catalog_id"], request["item_ids"])
+        try:
+            _answer(database, roots, request["catalog_id"], request["item_ids"])
+        except Unavailable:
+            _say(AWAY)
     database.close()
 
 
