@@ -13,6 +13,7 @@ from typing import Any
 
 import grpc
 import pytest
+import structlog
 from indelible.v1 import (
     admin_service_pb2,
     catalog_service_pb2,
@@ -370,6 +371,7 @@ def test_a_wrong_setting_is_named_and_nothing_starts(
         given += ["--listen", "127.0.0.1:0"]
     # In this process: the rest of the program is the same, and much quicker at hand.
     result = CliRunner().invoke(program, ["serve", "--data", str(data), *given], env=environment)
+    structlog.reset_defaults()  # the program logs to the runner's standard error, which is closed now
     assert (result.exit_code, result.stdout) == (2, "")
     assert named.replace("_", "-") in result.stderr or named in result.stderr
 
