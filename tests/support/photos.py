@@ -87,15 +87,17 @@ def seen(path: Path | bytes) -> Seen:
     )
 
 
-def edit_outside(path: Path, *, credit: str = "", keyword: str = "", title: str = "") -> None:
+def edit_outside(path: Path, *, credit: str = "", keyword: str = "", title: str = "", date: str = "") -> None:
     """What another program does: one XMP property changed, the rest of the file as it was, saved by a rename."""
-    save_outside(path, edited_outside(path.read_bytes(), credit=credit, keyword=keyword, title=title))
+    save_outside(path, edited_outside(path.read_bytes(), credit=credit, keyword=keyword, title=title, date=date))
 
 
-def edited_outside(data: bytes, *, credit: str = "", keyword: str = "", title: str = "") -> bytes:
-    """The content of a JPEG as another program would save it."""
+def edited_outside(data: bytes, *, credit: str = "", keyword: str = "", title: str = "", date: str = "") -> bytes:
+    """The content of a JPEG as another program would save it; few of them touch the date of the metadata."""
 
     def change(root: ET.Element) -> None:
+        if date:
+            _set_simple(root, "xmp:MetadataDate", date)
         if credit:
             _set_simple(root, "photoshop:Credit", credit)
         if title:
