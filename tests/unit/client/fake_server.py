@@ -51,7 +51,7 @@ class FakeServer:
             remote_service_pb2_grpc,
             sync_service_pb2_grpc,
         ):
-            for name in vars(module):
+            for name in list(vars(module)):  # another thread may import or warn meanwhile
                 if name.startswith("add_"):
                     getattr(module, name)(_Servicer(self), self._server)
         port = self._server.add_insecure_port(self.address)
