@@ -15,6 +15,7 @@ from ..storage.items import Selection
 from ..storage.runs import Run
 from .items import select
 from .principal import Principal
+from .schedule import Schedule
 
 GIVE_UP_MS = 3600 * 1000
 TRIES_IN_A_RUN = 3
@@ -101,9 +102,12 @@ def finish_if_done(tx: Connection, run: Run) -> Run:
 
 
 def give_up_if_stuck(tx: Connection, run: Run, catalog: Catalog, now: int) -> Run:
-    """End a run whose last members have been waiting for an offline root for too long."""
-    # What it waited for before that was no want of progress: a window, a budget.
-    since = max([run.progressed_at, *(root.offline_since for root in catalog.roots if root.offline_since is not None)])
+    """End a run whose last members have been waiting for an offline root for too long.
+
+    What it waited for before, for its window or a budget, does not count.
+    """
+    opened_at = None if run.outside_window else Schedule.from_json(catalog.schedule).opened_at(now)
+    since = max(run.progressed_at, opened_at or 0, *(root.offline_since or 0 for root in catalog.roots))
     if now - since < run.give_up_ms or runs.unfinished(tx, run, online_only=True):
         return run
     return _end(tx, run, runs.GAVE_UP)

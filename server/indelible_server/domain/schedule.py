@@ -18,6 +18,7 @@ _DAY = 24 * 60
 _TIME = re.compile(r"(?:([01]\d|2[0-3]):([0-5]\d)|(24):(00))")
 # Windows repeat every week; a change of the clocks may hide one of them.
 _DAYS_AHEAD = 15
+_LOOK_BACK_MS = 8 * 24 * 3600 * 1000
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,17 @@ class Schedule:
         return next(
             (moment for moment in self._moments(at) if moment > at and self.is_open(moment) is not present), None
         )
+
+    def opened_at(self, at: int) -> int | None:
+        """When the window opened that is open at this time; None if that was long ago, or it is always open."""
+        if not self.windows or not _is_zone(self.time_zone):
+            return None
+        start = at - _LOOK_BACK_MS
+        opened, was_open = None, self.is_open(start)
+        for moment in (each for each in self._moments(start) if start < each <= at):
+            is_open = self.is_open(moment)
+            opened, was_open = (moment if is_open and not was_open else opened), is_open
+        return opened
 
     def _moments(self, at: int) -> Iterator[int]:
         """Every time at which it may open or shut, in order: the windows' ends, and where the clocks are changed."""

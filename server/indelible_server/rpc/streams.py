@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator
 import structlog
 
 from ..domain.principal import Principal
-from ..errors import ResourceExhausted, Unauthenticated
+from ..errors import ResourceExhausted, Unauthenticated, Unavailable
 
 log = structlog.get_logger("streams")
 
@@ -82,7 +82,8 @@ class OpenStreams:
                 except Unauthenticated as refusal:
                     for stream in [each for each in self._open if each.secret == secret]:
                         stream.end(refusal)
+                except Unavailable:
+                    break  # of no token can be told now; whoever needs the database says so
                 except Exception:
-                    # Nobody can tell now, and whatever it is must not end this watch.
-                    log.warning("a token could not be looked at", exc_info=True)
-                    break
+                    # What is wrong with one token must not keep those of the others alive.
+                    log.exception("a token could not be looked at; it is tried again")

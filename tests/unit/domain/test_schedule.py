@@ -74,6 +74,23 @@ def test_it_is_open_when_a_window_covers_the_time_on_the_wall(
     assert shown(schedule.next_change(at(now))) == until
 
 
+@pytest.mark.parametrize(
+    ("schedule", "now", "opened"),
+    [
+        (NIGHTS, "2026-11-22 22:00", "2026-11-22 22:00"),
+        (NIGHTS, "2026-11-23 05:59", "2026-11-22 22:00"),
+        (MIDNIGHTS, "2026-11-22 12:00", "2026-11-21 00:00"),
+        (NOON, "2026-11-22 12:40", "2026-11-22 12:00"),
+        (TWICE, "2026-10-25 02:10+", "2026-10-25 02:00+"),
+        (FROM_LEFT_OUT, "2026-03-29 04:00", "2026-03-29 03:00"),
+        (WHOLE_DAYS, "2026-11-22 12:00", None),
+        (ALWAYS, "2026-11-22 12:00", None),
+    ],
+)
+def test_it_is_known_when_the_present_window_opened(schedule: Schedule, now: str, opened: str | None) -> None:
+    assert shown(schedule.opened_at(at(now))) == opened
+
+
 @pytest.mark.parametrize("zone", ["UTC", BERLIN, "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata"])
 @pytest.mark.parametrize("day", ["2026-03-08", "2026-03-29", "2026-04-05", "2026-10-04", "2026-10-25", "2026-11-01"])
 def test_the_next_change_is_the_minute_in_which_it_opens_or_shuts(zone: str, day: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
 from indelible_server.domain.principal import Principal, Role
@@ -61,6 +62,33 @@ def test_a_stream_ends_when_its_token_is_no_more_and_not_when_nobody_can_tell(
         return None
 
     assert isinstance(asyncio.run(wait_for_the_end()), Unauthenticated) is ends
+
+
+def test_what_is_wrong_with_one_token_does_not_keep_the_streams_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "RECHECK_S", 0.01)
+
+    async def broken_or_refused(secret: str) -> Principal:
+        if secret.startswith("broken"):
+            raise RuntimeError("as planned")
+        return await refuse(secret)
+
+    async def wait_for_the_end() -> BaseException | None:
+        open_streams = OpenStreams(broken_or_refused)
+        looking = asyncio.create_task(open_streams.end_those_without_a_token())
+        try:
+            with contextlib.ExitStack() as stack:
+                for number in range(5):
+                    stack.enter_context(open_streams.opened(BOB, f"broken {number}"))
+                stream = stack.enter_context(open_streams.opened(ANN, "a"))
+                try:
+                    await asyncio.sleep(5)
+                except asyncio.CancelledError as error:
+                    return stream.cause(error)
+        finally:
+            looking.cancel()
+        return None
+
+    assert isinstance(asyncio.run(wait_for_the_end()), Unauthenticated)
 
 
 def test_a_client_that_goes_away_is_no_refusal() -> None:
