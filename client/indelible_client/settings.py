@@ -157,9 +157,10 @@ def _limit_root(catalog: catalog_pb2.Catalog, key: str, text: str) -> None:
     found = [root for root in catalog.roots if root.id == root_id]
     field = catalog_pb2.WriteBudget.DESCRIPTOR.fields_by_name.get(name)
     if not found or field is None:
-        known = ", ".join(f"root.{root.id}.items_per_minute" for root in catalog.roots)
+        known = ", ".join(f"{root.id} ({root.path})" for root in catalog.roots)
         raise AssignmentError(
-            f'there is no setting "{key}"; of roots there are {known or "none"}, and bytes_per_second'
+            f'there is no setting "{key}"; a root has root.ID.items_per_minute and root.ID.bytes_per_second, '
+            f"and ID is one of: {known or 'no root is there'}"
         )
     _set_field(found[0].budget, field, key, text)
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from .database import now_ms
-from .parts import between
+from .parts import between, delete_rows, some_keys
 from .tables import history, items
 
 UNDO = "UNDO"
@@ -88,9 +88,7 @@ def first_edit_after(tx: Connection, catalog_id: int, revisions: Sequence[tuple[
 
 def some_items(tx: Connection, after: tuple[int, int], limit: int) -> list[tuple[int, int]]:
     """The next items, by catalog and id, that have a history."""
-    behind = between(sa.tuple_(history.c.catalog_id, history.c.item_id), after)
-    query = sa.select(history.c.catalog_id, history.c.item_id).distinct().where(behind)
-    return [tuple(row) for row in tx.execute(query.order_by(history.c.catalog_id, history.c.item_id).limit(limit))]
+    return some_keys(tx, history, after, limit)
 
 
 def outdated(tx: Connection, after: tuple[int, int], last: tuple[int, int]) -> list[tuple[int, int, int]]:
@@ -113,6 +111,4 @@ def outdated(tx: Connection, after: tuple[int, int], last: tuple[int, int]) -> l
 
 def delete(tx: Connection, entries: Sequence[tuple[int, int, int]]) -> None:
     """Remove entries, each by its catalog, item and revision."""
-    names = ("catalog_id", "item_id", "revision")
-    one = sa.delete(history).where(*(history.c[name] == sa.bindparam(f"its_{name}") for name in names))
-    tx.execute(one, [{f"its_{name}": value for name, value in zip(names, entry, strict=True)} for entry in entries])
+    delete_rows(tx, history, ("catalog_id", "item_id", "revision"), entries)

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Row
 
 from .database import now_ms
 from .item import dump
-from .parts import between
+from .parts import between, delete_rows, some_keys
 from .tables import items, writes
 
 VERIFIED, FOREIGN = "VERIFIED", "FOREIGN"
@@ -150,9 +150,7 @@ def any_of(tx: Connection, catalog_id: int) -> bool:
 
 def some_items(tx: Connection, after: tuple[int, int], limit: int) -> list[tuple[int, int]]:
     """The next items, by catalog and id, of which writes are on record."""
-    behind = between(sa.tuple_(writes.c.catalog_id, writes.c.item_id), after)
-    query = sa.select(writes.c.catalog_id, writes.c.item_id).distinct().where(behind)
-    return [tuple(row) for row in tx.execute(query.order_by(writes.c.catalog_id, writes.c.item_id).limit(limit))]
+    return some_keys(tx, writes, after, limit)
 
 
 def outdated(tx: Connection, after: tuple[int, int], last: tuple[int, int]) -> list[tuple[int, int, str]]:
@@ -177,9 +175,7 @@ def outdated(tx: Connection, after: tuple[int, int], last: tuple[int, int]) -> l
 
 def delete(tx: Connection, rows: Sequence[tuple[int, int, str]]) -> None:
     """Take rows off the record, each by its catalog, item and intent."""
-    names = ("catalog_id", "item_id", "intent_id")
-    one = sa.delete(writes).where(*(writes.c[name] == sa.bindparam(f"its_{name}") for name in names))
-    tx.execute(one, [{f"its_{name}": value for name, value in zip(names, row, strict=True)} for row in rows])
+    delete_rows(tx, writes, ("catalog_id", "item_id", "intent_id"), rows)
 
 
 def _place(columns: Any) -> tuple[ColumnElement[Any], ...]:

@@ -78,7 +78,7 @@ def test_a_root_has_a_budget_of_its_own() -> None:
         ("policy.preserve_mtime=1", "true or false"),
         ("budget.items_per_minute=-1", "whole number"),
         ("budget.bytes_per_second=fast", "like 500k, 20M or 1G"),
-        ("root.9b1d.bytes_per_second=20M", "of roots there are none"),
+        ("root.9b1d.bytes_per_second=20M", "no root is there"),
         ("root=-9b1d", r"\+PATH"),
         ("schedule=at night", "mon-fri 22:00-06:00"),
         ("schedule=someday 10:00-11:00", "a day is one of"),
